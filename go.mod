@@ -47,3 +47,5 @@ require (
 	pgregory.net/rapid v1.3.0
 	rsc.io/qr v0.2.0
 )
+
+require github.com/jackc/puddle/v2 v2.2.3 // indirect

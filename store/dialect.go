@@ -1,0 +1,50 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+// dialect is everything in which the two databases differ.
+type dialect struct {
+	goose        goose.Dialect
+	blob, serial string // what {{blob}} and {{serial}} stand for
+	forUpdate    string
+	judge        func(error) verdict
+	undone       func(error) bool                   // a commit error that certainly rolled back
+	migrate      func() (*sql.DB, error)            // a connection without the deadlines of the pools
+	lock         func() (lock.SessionLocker, error) // nil: none is needed
+}
+
+// verdict is what an error means for the transaction.
+type verdict int
+
+const (
+	plain verdict = iota // the statement's own: a constraint, a mistake of ours
+	again                // rolled back by the database; the same again may succeed
+	lost                 // the connection is gone, and with it the transaction
+	away                 // the database cannot answer now
+)
+
+func (d dialect) verdict(err error) verdict {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return away
+	case errors.Is(err, driver.ErrBadConn), errors.Is(err, sql.ErrConnDone):
+		return lost
+	}
+	return d.judge(err)
+}
+
+// IsUnique says that err is about a row that was to be the only one of its kind.
+func IsUnique(err error) bool { return uniqueInSQLite(err) || uniqueInPostgres(err) }
+
+// discard makes database/sql close the connection instead of keeping it.
+func discard(conn *sql.Conn) {
+	conn.Raw(func(any) error { return driver.ErrBadConn })
+}

@@ -1,0 +1,239 @@
+// Package store is the database: SQLite or PostgreSQL, one SQL text for both,
+// one list of migrations. Everything happens inside a transaction that a rank 4
+// package opens with Do, Read or one of their siblings.
+//
+// What it promises of every call:
+//   - it ends: waiting for a connection, statements, retries and commit share one deadline
+//   - an outage is fault.Unavailable, never a verdict and never a stray error
+//   - fn may run more than once (a deadlock, a busy file, a lost connection), but
+//     never again after a commit whose outcome is unknown
+//   - background work has connections of its own and cannot take those of a sign-in
+//   - a transaction opened inside another is refused at once (nested.go)
+//   - a statement that failed ends its transaction on both databases, as
+//     PostgreSQL alone would do: use ON CONFLICT, not a second try in the same fn
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"gatehouse/fault"
+	"gatehouse/id"
+)
+
+// Options says where the database is and how much of it to use.
+type Options struct {
+	// DSN is "sqlite:/path/to/file.db" or "postgres://…", the latter with several
+	// hosts if you like: the one that accepts writes is used.
+	DSN string
+	// Node is written into every row this process changes.
+	Node id.Node
+	// Foreground and Background are the most connections of each class. Zero
+	// means 16 and 4 for PostgreSQL, 4 and 2 readers for SQLite (which has one
+	// writer whatever you say). 1 and 1 work.
+	Foreground, Background int
+	// Deadline bounds every call. Zero means 5 s.
+	Deadline time.Duration
+	// Now is the clock that Tx.Now tells.
+	Now func() time.Time
+}
+
+// Store is an open database. Its methods may be called from any goroutine.
+type Store struct {
+	dialect    dialect
+	foreground class
+	background class
+	node       id.Node
+	deadline   time.Duration
+	now        func() time.Time
+	startedAt  time.Time
+	migrations []migration
+	pauses     atomic.Uint64 // seeds the jitter
+	close      func() error
+}
+
+// class is what one kind of work may use.
+type class struct{ write, read pool }
+
+// pool is a capped set of connections and how a transaction begins on them.
+type pool struct {
+	db   *sql.DB
+	tx   sql.TxOptions
+	gate *gate // one writer at a time; nil where the database takes many
+	rank int   // place in the gate's queue
+}
+
+// Open checks the options and prepares the pools. It does not migrate, and a
+// PostgreSQL that is away now is found when it is back.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	if o.Now == nil {
+		return nil, errors.New("store: no clock")
+	}
+	if o.Deadline == 0 {
+		o.Deadline = 5 * time.Second
+	}
+	s := &Store{node: o.Node, deadline: o.Deadline, now: o.Now, startedAt: o.Now(), migrations: migrations}
+	scheme, _, _ := strings.Cut(o.DSN, ":")
+	switch scheme {
+	case "sqlite":
+		return s, s.openSQLite(o)
+	case "postgres", "postgresql":
+		return s, s.openPostgres(o)
+	}
+	return nil, errors.New("store: the database address must begin with sqlite: or postgres://")
+}
+
+// Close ends every connection.
+func (s *Store) Close() error { return s.close() }
+
+// Node names the process that this store writes for.
+func (s *Store) Node() id.Node { return s.node }
+
+// Do runs fn in a write transaction and commits when it returns nil. An error of
+// fn comes back unchanged and rolls back. fn may run more than once, so it only
+// sets what it can set again.
+//
+// Isolation is READ COMMITTED on PostgreSQL (lock what you decide on with
+// ForUpdate); on SQLite writers take turns.
+func (s *Store) Do(ctx context.Context, fn func(*Tx) error) error {
+	return s.run(ctx, s.foreground.write, fn)
+}
+
+// Read runs fn on one unchanging view of the data; writing fails.
+func (s *Store) Read(ctx context.Context, fn func(*Tx) error) error {
+	return s.run(ctx, s.foreground.read, fn)
+}
+
+// Essential is Do for what must work while the primary is away: sign-in,
+// sessions, permissions, tokens (DESIGN §5). Until the standby exists it is Do.
+func (s *Store) Essential(ctx context.Context, fn func(*Tx) error) error { return s.Do(ctx, fn) }
+
+// EssentialRead is to Read what Essential is to Do.
+func (s *Store) EssentialRead(ctx context.Context, fn func(*Tx) error) error { return s.Read(ctx, fn) }
+
+// Background is Do for work nobody waits for: it has its own connections, and on
+// SQLite a waiting foreground writer goes first.
+func (s *Store) Background(ctx context.Context, fn func(*Tx) error) error {
+	return s.run(ctx, s.background.write, fn)
+}
+
+// BackgroundRead is to Read what Background is to Do.
+func (s *Store) BackgroundRead(ctx context.Context, fn func(*Tx) error) error {
+	return s.run(ctx, s.background.read, fn)
+}
+
+// Ping asks the database for an answer, over a foreground connection.
+func (s *Store) Ping(ctx context.Context) error {
+	return s.Read(ctx, func(tx *Tx) error {
+		var one int64
+		return tx.Row("SELECT 1").Scan(&one)
+	})
+}
+
+// ErrOutcomeUnknown is in the chain of an Unavailable error when the commit was
+// sent and no answer came: the transaction may have happened or not.
+var ErrOutcomeUnknown = errors.New("store: it is unknown whether the transaction was committed")
+
+// run is the one way into the database.
+func (s *Store) run(ctx context.Context, p pool, fn func(*Tx) error) error {
+	if nested() {
+		return fault.New(fault.Internal, errNested)
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.deadline)
+	defer cancel()
+	for try := 0; ; try++ {
+		again, err := s.attempt(ctx, p, fn)
+		if !again || !s.pause(ctx, try) {
+			return err
+		}
+	}
+}
+
+// attempt runs fn once; again says that nothing was committed and that another
+// attempt may fare better.
+func (s *Store) attempt(ctx context.Context, p pool, fn func(*Tx) error) (again bool, err error) {
+	if p.gate != nil {
+		if err := p.gate.enter(ctx, p.rank); err != nil {
+			return false, fault.New(fault.Unavailable, fmt.Errorf("waiting for the writer: %w", err))
+		}
+		defer p.gate.leave()
+	}
+	conn, err := p.db.Conn(ctx)
+	if err != nil {
+		return s.judge("waiting for a connection", err)
+	}
+	defer conn.Close()
+	sqlTx, err := conn.BeginTx(ctx, &p.tx)
+	if err != nil {
+		return s.judge("beginning", err)
+	}
+	defer sqlTx.Rollback() // also when fn panics; nothing after a commit
+	t := &Tx{ctx: ctx, store: s, tx: sqlTx}
+	err = inside(t, fn)
+	t.closeRows()
+	switch {
+	case t.broken != nil && t.drop:
+		discard(conn)
+		return t.again, t.broken
+	case t.broken != nil && (err == nil || t.again):
+		return t.again, t.broken
+	case err != nil || p.tx.ReadOnly:
+		return false, err
+	}
+	return s.commit(ctx, conn, sqlTx)
+}
+
+// commit is where the outcome can become unknown: only what the database itself
+// says was rolled back counts as that.
+func (s *Store) commit(ctx context.Context, conn *sql.Conn, tx *sql.Tx) (again bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return false, fault.New(fault.Unavailable, fmt.Errorf("before the commit: %w", err))
+	}
+	err = tx.Commit()
+	if err == nil {
+		return false, nil
+	}
+	if s.dialect.undone(err) {
+		return s.judge("committing", err)
+	}
+	discard(conn)
+	return false, fault.New(fault.Unavailable, fmt.Errorf("%w: %w", ErrOutcomeUnknown, err))
+}
+
+// judge turns an outage into Unavailable and leaves everything else alone.
+func (s *Store) judge(doing string, err error) (again bool, _ error) {
+	switch v := s.dialect.verdict(err); v {
+	case plain:
+		return false, err
+	default:
+		return v != away, fault.New(fault.Unavailable, fmt.Errorf("%s: %w", doing, err))
+	}
+}
+
+// pause waits before the next try: up to 5 ms at first, up to 250 ms later. It
+// is false when the deadline leaves no time for one.
+func (s *Store) pause(ctx context.Context, try int) bool {
+	most := min(5*time.Millisecond<<min(try, 10), 250*time.Millisecond)
+	timer := time.NewTimer(time.Duration(s.jitter() % uint64(most)))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// jitter spreads the tries of callers and nodes; it guards nothing, so a hash of
+// the node's name and a counter is random enough.
+func (s *Store) jitter() uint64 {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%s %d", s.node, s.pauses.Add(1))
+	return h.Sum64()
+}
