@@ -1,0 +1,225 @@
+package events
+
+import "slices"
+
+// Kind names a sort of event. It never changes once published.
+type Kind string
+
+// The kinds of this build. What each may carry stands in the table below.
+const (
+	SignedIn         Kind = "signin.succeeded"
+	SignInRefused    Kind = "signin.refused"
+	SignInLimited    Kind = "signin.limited"
+	PasswordAccepted Kind = "signin.password-accepted"
+	CodeRefused      Kind = "code.refused"
+	FreshProved      Kind = "fresh.proved"
+	FreshRefused     Kind = "fresh.refused"
+
+	SessionEnded    Kind = "session.ended"
+	SessionsEnded   Kind = "sessions.ended"
+	SessionReplaced Kind = "session.replaced"
+	SessionLimited  Kind = "session.limited"
+
+	AccountAdded     Kind = "account.added"
+	AccountInvited   Kind = "account.invited"
+	AccountActivated Kind = "account.activated"
+	AccountDisabled  Kind = "account.disabled"
+	AccountEnabled   Kind = "account.enabled"
+	AccountLocked    Kind = "account.locked"
+	AccountUnlocked  Kind = "account.unlocked"
+	AccountForgotten Kind = "account.forgotten"
+	NameConfusable   Kind = "account.name-confusable"
+	ProfileChanged   Kind = "profile.changed"
+
+	LinkAsked   Kind = "link.asked"
+	LinkSent    Kind = "link.sent"
+	LinkOpened  Kind = "link.opened"
+	LinkSpent   Kind = "link.spent"
+	LinkRefused Kind = "link.refused"
+
+	PasswordSet         Kind = "password.set"
+	PasswordChanged     Kind = "password.changed"
+	PasswordReset       Kind = "password.reset"
+	PasswordRehashed    Kind = "password.rehashed"
+	PasswordCompromised Kind = "password.compromised"
+	PasswordRefused     Kind = "password.refused"
+
+	AuthenticatorAdded   Kind = "authenticator.added"
+	AuthenticatorRenamed Kind = "authenticator.renamed"
+	AuthenticatorRemoved Kind = "authenticator.removed"
+	RecoveryCodesMade    Kind = "recovery-codes.made"
+	RecoveryCodeUsed     Kind = "recovery-codes.used"
+
+	AddressChangeAsked Kind = "address.change-asked"
+	AddressChanged     Kind = "address.changed"
+	AddressVerified    Kind = "address.verified"
+
+	DeviceNew Kind = "device.new"
+
+	OrganisationAdded Kind = "organisation.added"
+	MemberAdded       Kind = "member.added"
+	MemberChanged     Kind = "member.changed"
+	MemberRemoved     Kind = "member.removed"
+	PolicyChanged     Kind = "policy.changed"
+
+	MailGivenUp    Kind = "mail.given-up"
+	ClockAnomaly   Kind = "clock.anomaly"
+	ServerStarted  Kind = "server.started"
+	ServerStopped  Kind = "server.stopped"
+	SchemaMigrated Kind = "schema.migrated"
+	KeysMade       Kind = "keys.made"
+	KeysRotated    Kind = "keys.rotated"
+)
+
+// Definition is what the table says of a kind.
+type Definition struct {
+	Kind    Kind
+	Version int // raised when a field changes its meaning; a reader parks versions it does not know
+
+	Data     []string // fields it may carry in the clear: codes only
+	Personal []string // fields it may carry sealed under the account's key
+	By       string   // the data field that chooses a more exact sentence: "event.<kind>.<value>"
+	Shown    bool     // in the person's own history
+	Doc      string
+}
+
+// Sentence is the catalogue key of the history sentence.
+func (d Definition) Sentence() string { return "event." + string(d.Kind) }
+
+// seen is what a request shows of whoever made it: device is the id of its
+// device token, agent the User-Agent header, network the client address.
+var seen = []string{"network", "agent", "device", "place"}
+
+// with is seen and more.
+func with(more ...string) []string { return slices.Concat(seen, more) }
+
+// table is the one list of what can happen; docs/events.md is made from it.
+var table = []Definition{
+	{SignedIn, 1, []string{"method", "client", "device-known", "authenticator"}, with("email"), "method", true,
+		"A person signed in: two proofs, one new session. `method` names the proofs, as in `password+totp`."},
+	{SignInRefused, 1, []string{"reason", "method", "client"}, with("email"), "reason", true,
+		"A sign-in was refused after it was checked. `reason`: wrong-password, wrong-code, no-password, unknown-name, invited, disabled, locked, disabled-meanwhile, changed-meanwhile, attempt-spent."},
+	{SignInLimited, 1, []string{"scope", "tries", "client"}, with("email"), "scope", true,
+		"Too many tries; nothing was checked. Recorded once a window and limit. `scope`: name, device, network, global, code."},
+	{PasswordAccepted, 1, []string{"client"}, with(), "", false,
+		"The password was right and a second proof was asked for."},
+	{CodeRefused, 1, []string{"reason", "method", "purpose", "client", "steps", "authenticator"}, with(), "reason", true,
+		"A code of a second authenticator was refused. `reason`: wrong, used, clock, spent. `purpose`: signin, fresh, enrol. `steps`: how far the phone's clock is off, when that was found."},
+	{FreshProved, 1, []string{"method", "client", "authenticator"}, with(), "", true,
+		"A signed-in person proved again who they are, before a change."},
+	{FreshRefused, 1, []string{"reason", "method", "client"}, with(), "", true,
+		"A signed-in person failed to prove again who they are."},
+
+	{SessionEnded, 1, []string{"why", "ended"}, with(), "why", true,
+		"A session ended. `ended` is its id when another session ended it. `why`: signed-out, by-person, idle, absolute, password-changed, authenticator-changed, address-changed, disabled, locked, by-operator."},
+	{SessionsEnded, 1, []string{"why", "count"}, with(), "why", true,
+		"Several sessions ended at once. `why`: by-person, password-changed, password-reset, authenticator-changed, recovery-codes-changed, address-changed, disabled, locked, by-operator."},
+	{SessionReplaced, 1, []string{"why", "replaced"}, with(), "", false,
+		"A session got a new id because its rights changed. `replaced` is the old id."},
+	{SessionLimited, 1, []string{"ended", "count"}, with(), "", true,
+		"The oldest session ended because the account had as many as the policy allows."},
+
+	{AccountAdded, 1, []string{"role"}, []string{"email", "name"}, "", true,
+		"An account was made."},
+	{AccountInvited, 1, []string{"link"}, []string{"email"}, "", true,
+		"An invitation was made and is being mailed."},
+	{AccountActivated, 1, []string{"method"}, with(), "", true,
+		"An invited person finished setting up: password, second authenticator, recovery codes."},
+	{AccountDisabled, 1, []string{"why"}, nil, "", true,
+		"An account was disabled; every session of it ended."},
+	{AccountEnabled, 1, []string{"why"}, nil, "", true,
+		"A disabled account was allowed in again."},
+	{AccountLocked, 1, []string{"why"}, nil, "", true,
+		"An account was locked until somebody unlocks it."},
+	{AccountUnlocked, 1, []string{"why"}, with(), "", true,
+		"A locked account, or one over its limit, may sign in again."},
+	{AccountForgotten, 1, nil, nil, "", false,
+		"A person was erased: the key of the personal data in their events was destroyed."},
+	{NameConfusable, 1, []string{"looks-like"}, []string{"email"}, "", false,
+		"An address that looks like another account's was added. `looks-like` is that account's id."},
+	{ProfileChanged, 1, []string{"fields"}, with("name"), "", true,
+		"Name, language or time zone were changed. `fields` lists which, separated by commas."},
+
+	{LinkAsked, 1, []string{"kind", "client"}, with("email"), "kind", true,
+		"Somebody asked for a mailed link. For unknown addresses nothing is mailed. `kind`: reset, enrol, unlock, address."},
+	{LinkSent, 1, []string{"kind", "link"}, []string{"email"}, "kind", true,
+		"A link was put in the outbox. `kind`: invitation, reset, enrol, unlock, address."},
+	{LinkOpened, 1, []string{"kind", "link"}, with(), "", false,
+		"A mailed link was opened in a browser; it is not spent by that."},
+	{LinkSpent, 1, []string{"kind", "link"}, with(), "kind", true,
+		"A mailed link was used up."},
+	{LinkRefused, 1, []string{"kind", "link", "reason"}, with(), "", false,
+		"A mailed link was refused. `reason`: spent, expired, unknown, address-changed."},
+
+	{PasswordSet, 1, []string{"by"}, with(), "", true,
+		"A first password was chosen."},
+	{PasswordChanged, 1, []string{"by"}, with(), "", true,
+		"The password was changed by the signed-in person."},
+	{PasswordReset, 1, []string{"link"}, with(), "", true,
+		"The password was chosen anew through a mailed link."},
+	{PasswordRehashed, 1, []string{"from", "to"}, nil, "", false,
+		"The hash was made again with the present parameters or pepper, at a sign-in."},
+	{PasswordCompromised, 1, []string{"source"}, nil, "", true,
+		"The password was found in a leak, or marked as known to others; it must be changed."},
+	{PasswordRefused, 1, []string{"reasons"}, with(), "", false,
+		"A new password was not accepted. `reasons` lists the rules, never the password."},
+
+	{AuthenticatorAdded, 1, []string{"method", "authenticator", "link"}, with("name"), "method", true,
+		"An authenticator was added after a code of it was verified. `method`: totp."},
+	{AuthenticatorRenamed, 1, []string{"method", "authenticator"}, with("name"), "", true,
+		"An authenticator got another name."},
+	{AuthenticatorRemoved, 1, []string{"method", "authenticator", "why"}, with("name"), "method", true,
+		"An authenticator was removed."},
+	{RecoveryCodesMade, 1, []string{"count", "set"}, with(), "", true,
+		"New recovery codes were made; the old set is dead."},
+	{RecoveryCodeUsed, 1, []string{"left", "set"}, with(), "", true,
+		"A recovery code was used up. `left` is how many remain."},
+
+	{AddressChangeAsked, 1, []string{"link"}, with("email"), "", true,
+		"A new e-mail address was entered; it counts once its link is opened."},
+	{AddressChanged, 1, []string{"link"}, with("email", "old-email"), "", true,
+		"The account signs in with another e-mail address."},
+	{AddressVerified, 1, []string{"link"}, with("email"), "", true,
+		"A mailed link showed that the person reads mail at the address."},
+
+	{DeviceNew, 1, []string{"client"}, with(), "", true,
+		"The first sign-in from this browser or app; the person is told by mail."},
+
+	{OrganisationAdded, 1, nil, nil, "", false,
+		"An organisation was made."},
+	{MemberAdded, 1, []string{"role"}, nil, "", true,
+		"A person became a member of an organisation."},
+	{MemberChanged, 1, []string{"role", "old-role"}, nil, "", true,
+		"A member's role was changed."},
+	{MemberRemoved, 1, []string{"role"}, nil, "", true,
+		"A person is no longer a member of an organisation."},
+	{PolicyChanged, 1, []string{"policy", "from", "to"}, nil, "", false,
+		"A policy was changed."},
+
+	{MailGivenUp, 1, []string{"mail", "message", "error", "tries"}, nil, "", true,
+		"A mail could not be delivered before it ran out. `error` is a class such as unreachable, refused, expired."},
+	{ClockAnomaly, 1, []string{"microseconds"}, nil, "", false,
+		"The machine's clock went back below the time already recorded."},
+	{ServerStarted, 1, []string{"version", "go", "schema", "mode"}, nil, "", false,
+		"A Gatehouse process started."},
+	{ServerStopped, 1, []string{"version", "why"}, nil, "", false,
+		"A Gatehouse process stopped in order."},
+	{SchemaMigrated, 1, []string{"from", "to"}, nil, "", false,
+		"The database schema was brought forward."},
+	{KeysMade, 1, []string{"set", "key"}, nil, "", false,
+		"A key set was made."},
+	{KeysRotated, 1, []string{"set", "key"}, nil, "", false,
+		"A key set got a newer key; the older ones still verify."},
+}
+
+// Kinds lists every definition, in the order of the table.
+func Kinds() []Definition { return slices.Clone(table) }
+
+// Lookup returns the definition of a kind, or false.
+func Lookup(k Kind) (Definition, bool) {
+	i := slices.IndexFunc(table, func(d Definition) bool { return d.Kind == k })
+	if i < 0 {
+		return Definition{}, false
+	}
+	return table[i], true
+}

@@ -1,0 +1,45 @@
+package events
+
+import (
+	"gatehouse/words"
+)
+
+// Sentence says in plain words what happened, for the person it concerns, as in
+// "Sign-in refused: the password did not match". Device, place and time stand
+// beside it on the page; a sentence names them only where it would be empty without.
+func Sentence(c *words.Catalogue, e Event) string {
+	d, known := Lookup(e.Kind)
+	if !known || e.Parked {
+		return c.Say("event.parked")
+	}
+	key := d.Sentence()
+	if exact := key + "." + e.Data[d.By]; d.By != "" && c.Has(exact) {
+		key = exact
+	}
+	return c.Say(key, fill(c, d, e)...)
+}
+
+// fill gives every declared field a text, so that no sentence shows a {hole}:
+// personal data may be erased, and places are often unknown.
+func fill(c *words.Catalogue, d Definition, e Event) []any {
+	var pairs []any
+	for _, field := range d.Data {
+		pairs = append(pairs, field, orElse(e.Data[field], c.Say("event.unknown")))
+	}
+	for _, field := range d.Personal {
+		if field != "device" && field != "agent" {
+			pairs = append(pairs, field, orElse(e.Personal[field], c.Say("event.unknown."+field)))
+		}
+	}
+	if n := e.Data["left"] + e.Data["count"]; n != "" {
+		pairs = append(pairs, "n", n)
+	}
+	return append(pairs, "device", c.Device(e.Personal["agent"]))
+}
+
+func orElse(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}

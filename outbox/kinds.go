@@ -1,0 +1,82 @@
+package outbox
+
+import "time"
+
+// Kind names a sort of mail.
+type Kind string
+
+// The kinds of this build. Links are asked for and run out; notices tell what
+// has already happened.
+const (
+	Invitation     Kind = "invitation"      // to an invited address: choose a password, enrol an authenticator
+	Reset          Kind = "reset"           // forgotten password
+	EnrolLink      Kind = "enrol-link"      // permits enrolment after a reset by support
+	UnlockLink     Kind = "unlock-link"     // gives this browser a try of its own when the name is over its limit
+	AddressConfirm Kind = "address-confirm" // to the new address: open it to change the account's address
+
+	NewDevice            Kind = "notice.new-device"
+	PasswordChanged      Kind = "notice.password-changed"
+	AuthenticatorAdded   Kind = "notice.authenticator-added"
+	AuthenticatorRemoved Kind = "notice.authenticator-removed"
+	RecoveryCodesMade    Kind = "notice.recovery-codes-made"
+	RecoveryCodeUsed     Kind = "notice.recovery-code-used"
+	AddressChanged       Kind = "notice.address-changed" // to the old address
+	AccountDisabled      Kind = "notice.account-disabled"
+)
+
+// Names of the fields of a message.
+const (
+	Link         = "link"         // full URL, built from the configured origin
+	Name         = "name"         // the person's name, for the greeting
+	Zone         = "zone"         // IANA name of the person's time zone
+	Time         = "time"         // when it happened, RFC 3339 in UTC
+	Device       = "device"       // in words, as words.Catalogue.Device makes them
+	Place        = "place"        // in words; left out when unknown
+	Network      = "network"      // the network address it came from
+	Left         = "left"         // recovery codes left, a number
+	Method       = "method"       // how a person signed in, a code such as password+totp
+	Label        = "label"        // the name of an authenticator, as its owner chose it
+	Organisation = "organisation" // whom an invitation comes from
+	NewAddress   = "new-address"  // the address an account was moved to
+)
+
+// Definition is what the table says of a kind.
+type Definition struct {
+	Kind  Kind
+	Needs []string      // fields without which the mail says nothing
+	May   []string      // fields it also knows
+	Lasts time.Duration // how long it is worth sending when the message names no end
+}
+
+var about = []string{Name, Zone, Device, Place, Network, Method}
+
+// table is the one list of mails; notices has a text for each.
+var table = []Definition{
+	{Invitation, []string{Link}, []string{Name, Zone, Organisation}, 72 * time.Hour},
+	{Reset, []string{Link}, about, 30 * time.Minute},
+	{EnrolLink, []string{Link}, about, 30 * time.Minute},
+	{UnlockLink, []string{Link}, about, 30 * time.Minute},
+	{AddressConfirm, []string{Link}, about, 30 * time.Minute},
+
+	{NewDevice, []string{Time, Device}, about, 72 * time.Hour},
+	{PasswordChanged, []string{Time}, about, 72 * time.Hour},
+	{AuthenticatorAdded, []string{Time}, append([]string{Label}, about...), 72 * time.Hour},
+	{AuthenticatorRemoved, []string{Time}, append([]string{Label}, about...), 72 * time.Hour},
+	{RecoveryCodesMade, []string{Time}, about, 72 * time.Hour},
+	{RecoveryCodeUsed, []string{Time, Left}, about, 72 * time.Hour},
+	{AddressChanged, []string{Time}, append([]string{NewAddress}, about...), 72 * time.Hour},
+	{AccountDisabled, []string{Time}, about, 72 * time.Hour},
+}
+
+// Kinds lists every definition, in the order of the table.
+func Kinds() []Definition { return append([]Definition(nil), table...) }
+
+// Lookup returns the definition of a kind, or false.
+func Lookup(k Kind) (Definition, bool) {
+	for _, d := range table {
+		if d.Kind == k {
+			return d, true
+		}
+	}
+	return Definition{}, false
+}

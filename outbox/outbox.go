@@ -1,0 +1,219 @@
+// Package outbox keeps the mails that are to be sent. A mail is put here in the
+// transaction of what it tells about: either both happened or neither. Sending
+// is package notices' work, later and at its own pace, at least once; the
+// message's id goes with it as Message-ID, so that a mailbox can tell a double.
+//
+// Addresses, names and links are sealed, and wiped once the mail is gone.
+package outbox
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"gatehouse/id"
+	"gatehouse/seal"
+	"gatehouse/store"
+)
+
+// Message is one mail to be sent.
+type Message struct {
+	ID      id.Message // the caller's, fixed before its transaction first runs: adding it twice is adding it once
+	Kind    Kind
+	Account id.Account        // whom it is for; may be empty
+	To      string            // the address
+	Fields  map[string]string // what the text needs; may hold a link
+	Locale  string            // BCP 47
+	Due     time.Time         // not before; the transaction's time when zero
+	Expires time.Time         // worthless from then on; Due and the kind's Lasts when zero
+
+	// Filled in by Take.
+	MadeAt time.Time
+	Tries  int // this one included
+}
+
+// MaxTries bounds how often a mail is tried: with the waits of package notices
+// it is more than any mail's life, so it stops only what goes round in a circle.
+const MaxTries = 100
+
+// Lease is how long Take reserves a mail for the node that took it. A mail whose
+// node dies is sent by another after that.
+const Lease = 2 * time.Minute
+
+// Class says why a mail could not be sent, without an address or a link.
+type Class string
+
+// The classes.
+const (
+	Unreachable Class = "unreachable" // no mail server answered, or none in time
+	NotTrusted  Class = "not-trusted" // the server offers no TLS we accept
+	NotAllowed  Class = "not-allowed" // the server does not accept our user and password
+	Later       Class = "later"       // the server asked to try later (4xx)
+	Refused     Class = "refused"     // the server refused this mail (5xx)
+	Unreadable  Class = "unreadable"  // the stored mail does not open: altered, or our keys are others now
+	Unwritable  Class = "unwritable"  // the mail cannot be worded: a field is missing, a link is not ours, the address is none
+	Expired     Class = "expired"     // its time ran out
+	Other       Class = "other"
+)
+
+// Add puts a mail in the outbox, in the caller's transaction.
+func Add(tx *store.Tx, keys *seal.Keys, m Message) error {
+	d, err := check(m)
+	if err != nil {
+		return err
+	}
+	if m.Due.IsZero() {
+		m.Due = tx.Now()
+	}
+	if m.Expires.IsZero() {
+		m.Expires = m.Due.Add(d.Lasts)
+	}
+	sealed, err := closePayload(keys, m)
+	if err != nil {
+		return err
+	}
+	return insert(tx, m, sealed)
+}
+
+func check(m Message) (Definition, error) {
+	d, ok := Lookup(m.Kind)
+	if !ok {
+		return d, fmt.Errorf("outbox: kind %q is not in the table", m.Kind)
+	}
+	if _, err := id.Parse[id.Message](string(m.ID)); err != nil {
+		return d, fmt.Errorf("outbox: %s needs an id made before the transaction", m.Kind)
+	}
+	if !strings.Contains(m.To, "@") {
+		return d, fmt.Errorf("outbox: %s has no address", m.Kind)
+	}
+	for _, f := range d.Needs {
+		if m.Fields[f] == "" {
+			return d, fmt.Errorf("outbox: %s needs the field %q", m.Kind, f)
+		}
+	}
+	for _, f := range slices.Sorted(maps.Keys(m.Fields)) {
+		if !slices.Contains(d.Needs, f) && !slices.Contains(d.May, f) {
+			return d, fmt.Errorf("outbox: %s does not know the field %q", m.Kind, f)
+		}
+	}
+	return d, nil
+}
+
+// Take reserves up to limit mails that are due, unsent and still worth sending,
+// longest due first. Each counts a try, paid before it is made. A mail that does
+// not open is given up here and stops none of the others.
+func Take(tx *store.Tx, keys *seal.Keys, now time.Time, limit int) ([]Message, error) {
+	rows, err := selectDue(tx, now, limit)
+	if err != nil {
+		return nil, err
+	}
+	var taken []Message
+	for _, r := range rows {
+		m, err := openPayload(keys, r)
+		if err != nil {
+			err = giveUp(tx, r.id, Unreadable)
+		} else {
+			err = claim(tx, r.id, now.Add(Lease))
+			taken = append(taken, m)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return taken, nil
+}
+
+// Sent records that a mail has gone, and wipes what it held.
+func Sent(tx *store.Tx, message id.Message, now time.Time) error { return markSent(tx, message, now) }
+
+// Failed records a try that failed and when to try next; given tells that there
+// is no next: the mail runs out before, or was tried too often.
+func Failed(tx *store.Tx, message id.Message, why Class, next time.Time) (given bool, err error) {
+	expires, tries, err := selectLife(tx, message)
+	if errors.Is(err, store.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if !next.Before(expires) || tries >= MaxTries {
+		return true, giveUp(tx, message, why)
+	}
+	return false, postpone(tx, message, why, next)
+}
+
+// GiveUp records that a mail will never be sent, and wipes what it held.
+func GiveUp(tx *store.Tx, message id.Message, why Class) error { return giveUp(tx, message, why) }
+
+// Release gives a mail back that was taken and not tried: it is due now.
+func Release(tx *store.Tx, message id.Message, now time.Time) error {
+	return release(tx, message, now)
+}
+
+// Past is a mail that was given up.
+type Past struct {
+	ID      id.Message
+	Kind    Kind
+	Account id.Account
+	Tries   int
+	Why     Class
+}
+
+// Expire gives up to limit mails up whose time has run out. Nothing depends on
+// it: an expired mail is never taken. It wipes them and makes them known.
+func Expire(tx *store.Tx, now time.Time, limit int) ([]Past, error) {
+	past, err := selectExpired(tx, now, limit)
+	if err != nil {
+		return nil, err
+	}
+	for i := range past {
+		if past[i].Why == "" {
+			past[i].Why = Expired
+		}
+		if err := giveUp(tx, past[i].ID, past[i].Why); err != nil {
+			return nil, err
+		}
+	}
+	return past, nil
+}
+
+// Prune deletes the rows of mails that were made before a time and are sent or given up.
+func Prune(tx *store.Tx, before time.Time) (int64, error) { return prune(tx, before) }
+
+// OldestDue is since when the longest waiting mail is due; false when none waits.
+func OldestDue(tx *store.Tx, now time.Time) (time.Time, bool, error) { return oldestDue(tx, now) }
+
+// payload is the sealed part of a message.
+type payload struct {
+	To     string            `json:"to"`
+	Locale string            `json:"locale,omitempty"`
+	Fields map[string]string `json:"fields,omitempty"`
+}
+
+func payloadPlace(message id.Message) seal.Place {
+	return seal.Place{Table: "outbox", Row: string(message), Column: "payload"}
+}
+
+func closePayload(keys *seal.Keys, m Message) ([]byte, error) {
+	plain, err := json.Marshal(payload{m.To, m.Locale, m.Fields})
+	if err != nil {
+		return nil, err
+	}
+	return keys.Seal(payloadPlace(m.ID), plain)
+}
+
+func openPayload(keys *seal.Keys, r row) (Message, error) {
+	var p payload
+	plain, err := keys.Open(payloadPlace(r.id), r.payload)
+	if err == nil {
+		err = json.Unmarshal(plain, &p)
+	}
+	return Message{
+		ID: r.id, Kind: r.kind, Account: r.account, To: p.To, Fields: p.Fields, Locale: p.Locale,
+		Due: r.due, Expires: r.expires, MadeAt: r.made, Tries: r.tries + 1,
+	}, err
+}
