@@ -1,0 +1,86 @@
+package main
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Settings is every setting there is. A field is one setting; its tags say the
+// rest, and the loader, the checks, the flags, docs/configuration.md and
+// deploy/gatehouse.example.yaml are all made from them:
+//
+//	key      its place in the file; a dot is one level of indentation.
+//	         The variable is GATEHOUSE_ + the key in capitals, dots as _
+//	flag     it can also be given to serve as a flag, --key with - for . and _
+//	default  what it is when nobody says anything
+//	range    smallest..largest, both allowed
+//	oneof    the words that are allowed
+//	kind     what the text must look like (see kinds in config_values.go)
+//	must     it has no default and cannot be left out
+//	example  what the example file shows when there is no default
+//	section  heads a group in the documents, from this field on
+//	why      one line: what it decides, and the reason for the default
+//
+// A flag beats the environment, the environment beats the file. Secrets are
+// never settings: a setting whose key ends in _file names the file that holds one.
+// Relative paths in the file are relative to the folder of that file.
+type Settings struct {
+	Origin  string `section:"The installation" key:"origin" flag:"" kind:"origin" must:"" example:"https://login.example.com" why:"The public address that people type. Links in mails are built from it and nothing else, and requests for another host are refused."`
+	Product string `key:"product" default:"Gatehouse" range:"1..40" why:"The name people read on pages, in mails and in their authenticator app."`
+	DataDir string `key:"data_dir" flag:"" kind:"dir" default:"/var/lib/gatehouse" why:"Where this node keeps what is its own: its name, its clock floor and, without another database, SQLite."`
+	KeysDir string `key:"keys_dir" flag:"" kind:"dir" default:"/etc/gatehouse/keys" why:"The key folder made by gatehouse keys init. Keep it, and its backup, apart from the data: one is worthless without the other."`
+
+	Listen     string         `section:"Who may connect" key:"listen" flag:"" kind:"address" default:"127.0.0.1:8080" why:"Where people are served. With TLS files :443 is usual; behind a proxy on this machine stay on loopback."`
+	Management string         `key:"management.listen" flag:"" kind:"address" default:"127.0.0.1:9090" why:"Where machines look: /livez, /readyz, /startupz, /metrics. It asks for no password, so keep it off the public network."`
+	TLSCert    string         `key:"tls.cert_file" kind:"file" why:"The certificate chain (PEM). A changed file is taken up within ten seconds; a broken one is logged and the old one stays."`
+	TLSKey     string         `key:"tls.key_file" kind:"secretfile" why:"The certificate's private key (PEM)."`
+	Proxies    []netip.Prefix `key:"trusted_proxies" flag:"" kind:"networks" example:"[127.0.0.1/32]" why:"The proxies whose X-Forwarded-For counts. Everybody else's is ignored. Without TLS files nobody but these may connect."`
+
+	DSN        string        `section:"Database" key:"database.dsn" flag:"" kind:"dsn" why:"sqlite:/path/file.db or postgres://user@host1,host2/name. Empty means SQLite in data_dir. A DSN with a password belongs in database.dsn_file."`
+	DSNFile    string        `key:"database.dsn_file" kind:"secretfile" why:"A file that holds the DSN, for one that contains a password."`
+	Foreground int           `key:"database.foreground" default:"16" range:"1..1000" why:"Connections for people who wait. SQLite has one writer whatever this says."`
+	Background int           `key:"database.background" default:"4" range:"1..100" why:"Connections for mail and upkeep: a pool of their own, so that they never make a person wait."`
+	Deadline   time.Duration `key:"database.deadline" default:"5s" range:"200ms..30s" why:"How long one database step may take, retries included, before people are told that we cannot check right now."`
+
+	HashMemory   int    `section:"Passwords" key:"passwords.memory_kib" default:"65536" range:"8192..1048576" why:"Argon2id memory for one hash, in KiB. Raising it re-hashes each password at its next sign-in."`
+	HashTime     int    `key:"passwords.time" default:"3" range:"1..16" why:"Argon2id passes over that memory."`
+	HashThreads  int    `key:"passwords.threads" default:"1" range:"1..8" why:"Argon2id lanes. One keeps a busy server fair: cores are shared by people, not by lanes."`
+	HashesAtOnce int    `key:"passwords.hashes_at_once" default:"0" range:"0..256" why:"How many hashes run at the same time; 0 means one for each core. Each takes passwords.memory_kib."`
+	HashQueue    int    `key:"passwords.queue" default:"128" range:"1..10000" why:"How many may wait for a hash. More are told at once that we are busy, and lose no try."`
+	Policy       string `key:"passwords.policy" default:"modern" oneof:"modern,pci,legacy" why:"What a new password must be. modern: long enough, not known from breaches, nothing personal. pci: at least 12 with letters and digits, the last 4 not again. legacy: character classes and expiry, which NIST 800-63B-4 and ASVS 5 forbid."`
+	ExpireDays   int    `key:"passwords.expire_days" default:"90" range:"1..3650" why:"Days until a password must be changed. Only the legacy policy looks at it."`
+	Breached     string `key:"passwords.breached_file" kind:"file" why:"A filter of breached passwords made by gatehouse breached build. Empty means the small one inside the program."`
+	Pwned        bool   `key:"passwords.online_check" default:"false" why:"Also ask a k-anonymity service about new passwords. It sees 5 of 40 characters of a SHA-1, and after 300 ms we go on without its answer."`
+	PwnedURL     string `key:"passwords.online_check_url" kind:"https" default:"https://api.pwnedpasswords.com/range/" why:"The service asked when passwords.online_check is on."`
+
+	Idle     time.Duration `section:"Sessions" key:"sessions.idle" default:"30m" range:"5m..24h" why:"A session nobody uses ends after this. Shorter protects shared computers, longer spares people who read."`
+	Absolute time.Duration `key:"sessions.absolute" default:"12h" range:"15m..30d" why:"A session ends after this whatever happens: one working day."`
+	Warn     time.Duration `key:"sessions.warn" default:"2m" range:"30s..30m" why:"How long before idling out the page says so and offers to stay. WCAG 2.2.1 asks for at least 20 s."`
+	Fresh    time.Duration `key:"sessions.fresh" default:"5m" range:"1m..5m" why:"How old a full proof may be for a change of password, authenticator, address or recovery codes."`
+
+	Invitation time.Duration `section:"Mailed links" key:"links.invitation" default:"72h" range:"1h..14d" why:"How long a mailed invitation is good for: over a weekend."`
+	Reset      time.Duration `key:"links.reset" default:"30m" range:"5m..30m" why:"How long every other mailed link is good for. A mailbox is read by others later."`
+
+	NameTries    int           `section:"Limits on guessing" key:"limits.name_tries" default:"5" range:"3..100" why:"Tries for one name, in all its spellings, within limits.name_window. A device the person used before has as many of its own."`
+	NameWindow   time.Duration `key:"limits.name_window" default:"15m" range:"1m..24h" why:"The window for limits.name_tries."`
+	NetworkTries int           `key:"limits.network_tries" default:"100" range:"5..100000" why:"Tries from one IPv4 address or IPv6 /64 within limits.network_window. An office shares one."`
+	NetworkTime  time.Duration `key:"limits.network_window" default:"15m" range:"1m..24h" why:"The window for limits.network_tries."`
+	GlobalRate   int           `key:"limits.global_rate" default:"200" range:"1..100000" why:"Sign-in steps a second of everybody on this node. More are told that we are busy, and lose no try."`
+	Inside       int           `key:"limits.inside" default:"512" range:"8..100000" why:"Sign-in steps on this node at the same time. It bounds memory; more are told that we are busy, and lose no try."`
+	Mails        int           `key:"limits.mails" default:"3" range:"1..100" why:"Mailed links for one address in an hour, so that nobody's mailbox is flooded."`
+	NetworkMails int           `key:"limits.network_mails" default:"20" range:"1..10000" why:"Mailed links asked for from one network in an hour."`
+
+	MailHost     string `section:"Mail" key:"mail.host" kind:"host" example:"smtp.example.com" why:"The SMTP server that takes our mail."`
+	MailPort     int    `key:"mail.port" default:"587" range:"1..65535" why:"587 with starttls, 465 with tls."`
+	MailTLS      string `key:"mail.tls" default:"starttls" oneof:"starttls,tls,none" why:"How the way to the mail server is protected. Mails carry links that let people in, so none is only for this machine."`
+	MailUser     string `key:"mail.user" why:"The name to sign in to the mail server with, if it asks."`
+	MailPassword string `key:"mail.password_file" kind:"secretfile" why:"A file that holds the mail server's password."`
+	MailFrom     string `key:"mail.from" kind:"mailbox" example:"Gatehouse <login@example.com>" why:"The sender people see. Use your own domain, or it looks like phishing."`
+	MailFolder   string `key:"mail.folder" kind:"dir" why:"Instead of sending, write mails to this folder. For trying things out: whoever can read it can sign in as anybody."`
+
+	Places   string `section:"Odds and ends" key:"places_file" kind:"file" why:"A city database in MMDB format (GeoLite2, DB-IP …) to say where a sign-in came from. Empty: no places are named."`
+	Security string `key:"security.contact" kind:"contact" example:"mailto:security@example.com" why:"Where people report a weakness: mailto: or https:. Shown in /.well-known/security.txt (RFC 9116)."`
+
+	LogLevel  string `key:"log.level" flag:"" default:"info" oneof:"debug,info,warn,error" why:"How much is logged. No level logs passwords, codes, tokens or links."`
+	LogFormat string `key:"log.format" flag:"" default:"json" oneof:"json,text" why:"json for machines, text for people."`
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"gatehouse/id"
+	"gatehouse/store"
+)
+
+// openStore opens the database of the configuration. It does not ask it anything yet.
+func openStore(ctx context.Context, l *Loaded, node id.Node, now func() time.Time) (*store.Store, error) {
+	dsn, err := l.dsn()
+	if err != nil {
+		return nil, err
+	}
+	o := store.Options{DSN: dsn, Node: node, Foreground: l.Foreground, Background: l.Background, Deadline: l.Deadline, Now: now}
+	if path, sqlite := strings.CutPrefix(dsn, "sqlite:"); sqlite {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return nil, next(err, "make the folder and give it to the user Gatehouse runs as, or set data_dir")
+		}
+		o.Foreground, o.Background = l.readers("database.foreground", o.Foreground), l.readers("database.background", o.Background)
+	}
+	return store.Open(ctx, o)
+}
+
+// readers leaves SQLite's own default where nobody wrote a number: more
+// connections to one file only cost memory.
+func (l *Loaded) readers(key string, n int) int {
+	if _, written := l.From[key]; written {
+		return n
+	}
+	return 0
+}
+
+// migrated refuses to work on a database that a migration is waiting for.
+func migrated(ctx context.Context, s *store.Store) error {
+	pending, err := s.Pending(ctx)
+	if err != nil {
+		return err
+	}
+	if len(pending) == 0 {
+		return nil
+	}
+	return &needsMigration{len(pending)}
+}
+
+type needsMigration struct{ pending int }
+
+func (n *needsMigration) Error() string {
+	return fmt.Sprintf("the database waits for %s: gatehouse migrate --apply", count(n.pending, "migration"))
+}
+
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
