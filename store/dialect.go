@@ -15,6 +15,7 @@ type dialect struct {
 	goose        goose.Dialect
 	blob, serial string // what {{blob}} and {{serial}} stand for
 	forUpdate    string
+	findTable    string // counts the tables called $1
 	judge        func(error) verdict
 	undone       func(error) bool                   // a commit error that certainly rolled back
 	migrate      func() (*sql.DB, error)            // a connection without the deadlines of the pools

@@ -3,13 +3,11 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
-	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/database"
 )
 
 // Applied is a migration that Migrate has just applied.
@@ -113,56 +111,53 @@ func (s *Store) Pending(ctx context.Context) ([]MigrationState, error) {
 	return pending, err
 }
 
-// Status lists every migration, oldest first, and those that only a newer
-// release knows after them. It changes nothing and waits for no lock.
+// Status lists every migration, oldest first, and after them those that only a
+// newer release knows. It changes nothing and waits for no lock.
 func (s *Store) Status(ctx context.Context) ([]MigrationState, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.deadline)
-	defer cancel()
-	appliedAt, err := s.appliedAt(ctx)
-	if err != nil {
-		_, err = s.judge("reading the migrations", err)
-		return nil, err
-	}
 	var states []MigrationState
-	for _, m := range s.migrations {
-		states = append(states, MigrationState{m.version, m.name, appliedAt[m.version]})
-		delete(appliedAt, m.version)
-	}
-	for version, at := range appliedAt {
-		states = append(states, MigrationState{version, "", at})
-	}
-	return states, nil
+	err := s.Read(ctx, func(tx *Tx) error {
+		applied, err := applied(tx)
+		states = merge(s.migrations, applied)
+		return err
+	})
+	return states, err
 }
 
-// appliedAt reads goose's table, which is not there before the first migration.
-func (s *Store) appliedAt(ctx context.Context) (map[int64]time.Time, error) {
-	db := s.foreground.read.db
-	table, err := database.NewStore(s.dialect.goose, goose.DefaultTablename)
+// merge puts what we know and what the database says of it together.
+func merge(known []migration, applied []MigrationState) []MigrationState {
+	var states []MigrationState
+	for _, m := range known {
+		state := MigrationState{Version: m.version, Name: m.name}
+		applied = slices.DeleteFunc(applied, func(a MigrationState) bool {
+			if a.Version == m.version {
+				state.AppliedAt = a.AppliedAt
+			}
+			return a.Version == m.version
+		})
+		states = append(states, state)
+	}
+	return append(states, applied...)
+}
+
+// applied reads goose's table, which is not there before the first migration.
+// Its version 0 is goose's own.
+func applied(tx *Tx) ([]MigrationState, error) {
+	var tables int64
+	if err := tx.Row(tx.store.dialect.findTable, goose.DefaultTablename).Scan(&tables); err != nil || tables == 0 {
+		return nil, err
+	}
+	rows, err := tx.Rows("SELECT version_id, tstamp FROM " + goose.DefaultTablename + " WHERE version_id > 0 ORDER BY version_id")
 	if err != nil {
 		return nil, err
 	}
-	extended, ok := table.(database.StoreExtender)
-	if !ok {
-		return nil, errors.New("store: goose cannot tell whether its table exists")
-	}
-	exists, err := extended.TableExists(ctx, db)
-	if err != nil || !exists {
-		return nil, err
-	}
-	versions, err := table.ListMigrations(ctx, db)
-	if err != nil {
-		return nil, err
-	}
-	at := map[int64]time.Time{}
-	for _, v := range versions {
-		if v.Version == 0 || !v.IsApplied {
-			continue // 0 is goose's own
+	var found []MigrationState
+	for rows.Next() {
+		var m MigrationState
+		if err := rows.Scan(&m.Version, &m.AppliedAt); err != nil {
+			return nil, err
 		}
-		row, err := table.GetMigration(ctx, db, v.Version)
-		if err != nil {
-			return nil, fmt.Errorf("migration %d: %w", v.Version, err)
-		}
-		at[v.Version] = row.Timestamp.UTC()
+		m.AppliedAt = m.AppliedAt.UTC()
+		found = append(found, m)
 	}
-	return at, nil
+	return found, rows.Err()
 }

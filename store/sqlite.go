@@ -26,7 +26,8 @@ func (s *Store) openSQLite(o Options) error {
 	}
 	s.dialect = dialect{
 		goose: goose.DialectSQLite3, blob: "BLOB", serial: "INTEGER PRIMARY KEY AUTOINCREMENT",
-		judge: judgeSQLite, undone: undoneInSQLite,
+		findTable: "SELECT COUNT(*) AS n FROM sqlite_master WHERE type = 'table' AND name = $1",
+		judge:     judgeSQLite, undone: undoneInSQLite,
 		migrate: func() (*sql.DB, error) { return sql.Open("sqlite", sqliteDSN(path, false)) },
 	}
 	writer, err := sqlitePool(path, false, 1)

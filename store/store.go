@@ -79,14 +79,19 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		o.Deadline = 5 * time.Second
 	}
 	s := &Store{node: o.Node, deadline: o.Deadline, now: o.Now, startedAt: o.Now(), migrations: migrations}
-	scheme, _, _ := strings.Cut(o.DSN, ":")
-	switch scheme {
+	var err error
+	switch scheme, _, _ := strings.Cut(o.DSN, ":"); scheme {
 	case "sqlite":
-		return s, s.openSQLite(o)
+		err = s.openSQLite(o)
 	case "postgres", "postgresql":
-		return s, s.openPostgres(o)
+		err = s.openPostgres(o)
+	default:
+		err = errors.New("store: the database address must begin with sqlite: or postgres://")
 	}
-	return nil, errors.New("store: the database address must begin with sqlite: or postgres://")
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // Close ends every connection.
