@@ -1,0 +1,200 @@
+package authenticators
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
+	"crypto/subtle"
+	"encoding/base32"
+	"encoding/binary"
+	"errors"
+	"hash"
+	"io"
+	"net/url"
+	"strings"
+	"time"
+
+	"gatehouse/proof"
+	"gatehouse/seal"
+)
+
+// What apps expect without being told (Google Authenticator ignores anything
+// else), and so what new authenticators get.
+const (
+	totpAlgorithm = "SHA1"
+	totpDigits    = 6
+	totpPeriod    = 30 // seconds
+)
+
+const (
+	totpWindow    = 1  // steps accepted on either side of the remembered drift (RFC 6238 §5.2)
+	totpDiagnosed = 10 // steps on either side of now that are recognised, not accepted
+	secretBytes   = 20 // 160 bits (RFC 4226 §4 R6)
+)
+
+var base32Secret = base32.StdEncoding.WithPadding(base32.NoPadding)
+
+// NewTOTPSecret makes a 160-bit secret in base32.
+func NewTOTPSecret(rand io.Reader) (seal.Secret, error) {
+	b := make([]byte, secretBytes)
+	if _, err := io.ReadFull(rand, b); err != nil {
+		return "", err
+	}
+	return seal.Secret(base32Secret.EncodeToString(b)), nil
+}
+
+// NewTOTP is an authenticator app as it is enrolled: named, with the defaults
+// every app understands. ID, Account, LastStep and Drift are the caller's.
+func NewTOTP(name string, secret seal.Secret, now time.Time) TOTP {
+	return TOTP{Name: name, Secret: secret, Algorithm: totpAlgorithm, Digits: totpDigits, Period: totpPeriod, MadeAt: now.UTC()}
+}
+
+// KeyURI is the otpauth address that a QR code carries. Issuer stands in the label
+// and as a parameter, as apps differ in which they read; a colon would end it
+// early, so it is dropped.
+func KeyURI(issuer, account string, secret seal.Secret) seal.Secret {
+	plain := strings.NewReplacer(":", "")
+	label := url.PathEscape(plain.Replace(issuer)) + ":" + url.PathEscape(plain.Replace(account))
+	q := "secret=" + secret.Reveal() + "&issuer=" + url.PathEscape(plain.Replace(issuer)) +
+		"&algorithm=SHA1&digits=6&period=30"
+	return seal.Secret("otpauth://totp/" + label + "?" + q)
+}
+
+// CheckNewTOTP checks the first code of an app that is being added. Its clock is
+// not known yet: ±1 step of ours is accepted and the drift reported, to be kept.
+func CheckNewTOTP(secret seal.Secret, typed seal.Secret, now time.Time) (step, drift int64, ok bool, hint Hint) {
+	t := NewTOTP("", secret, now)
+	t.LastStep = -1 << 62
+	m := t.match(typed.Reveal(), now)
+	if !m.accepted {
+		return 0, 0, false, m.hint
+	}
+	return m.step, m.drift, true, Hint{}
+}
+
+type totpChecker struct{}
+
+// Check tries the code on every app of the account and always computes every
+// step of every app, so that the time taken tells nothing about where it matched.
+func (totpChecker) Check(_ context.Context, kept Kept, shown Shown) (Verdict, error) {
+	var v Verdict
+	for _, t := range kept.TOTP {
+		m := t.match(shown.Secret.Reveal(), shown.Now)
+		if m.accepted && !v.OK {
+			v = Verdict{OK: true, Proof: proof.Proof{
+				Method: proof.TOTP, Authenticator: string(t.ID), Version: t.Version,
+				At: shown.Now.UTC(), Step: m.step, Drift: m.drift,
+			}}
+		}
+		if !v.OK && v.Hint.Key == "" {
+			v.Hint = m.hint
+		}
+	}
+	return v, nil
+}
+
+// matched is what one app makes of a code.
+type matched struct {
+	accepted    bool
+	step, drift int64
+	hint        Hint
+}
+
+// match compares a typed code with every step from -10 to +10 around now and
+// around the remembered drift. Of several matches the accepted one nearest to
+// the remembered drift counts.
+func (t TOTP) match(typed string, now time.Time) matched {
+	digits, ok := normaliseDigits(typed)
+	if !ok || len(digits) != t.Digits {
+		digits = strings.Repeat("x", t.Digits) // the same work, and no match
+	}
+	here := floorDiv(now.Unix(), t.Period)
+	reach := totpDiagnosed + abs(t.Drift)
+	var best matched
+	bestOff, hintOff := int64(1)<<62, int64(1)<<62
+	for d := -reach; d <= reach; d++ {
+		if !t.codeIs(here+d, digits) {
+			continue
+		}
+		off := abs(d - t.Drift)
+		late := here+d > t.LastStep
+		switch {
+		case off <= totpWindow && late && off < bestOff:
+			best.accepted, best.step, best.drift, bestOff = true, here+d, d, off
+		case off < hintOff:
+			best.hint, hintOff = t.diagnose(d, late, off), off
+		}
+	}
+	if best.accepted {
+		best.hint = Hint{}
+	}
+	return best
+}
+
+// diagnose says in words why a code that belongs to another step is refused.
+func (t TOTP) diagnose(d int64, late bool, off int64) Hint {
+	switch {
+	case !late && off <= totpWindow:
+		return Hint{Key: HintUsed}
+	case d < 0:
+		return Hint{HintBehind, -d * t.Period}
+	case d > 0:
+		return Hint{HintAhead, d * t.Period}
+	}
+	return Hint{}
+}
+
+// codeIs compares in constant time with the code of a step.
+func (t TOTP) codeIs(step int64, digits string) bool {
+	key, err := base32Secret.DecodeString(strings.ToUpper(t.Secret.Reveal()))
+	if err != nil || step < 0 {
+		return false
+	}
+	code, err := hotp(t.Algorithm, key, uint64(step), t.Digits)
+	return err == nil && subtle.ConstantTimeCompare([]byte(code), []byte(digits)) == 1
+}
+
+// CodeAt is the code of the app at a time: for the demo, the bench and tests.
+func (t TOTP) CodeAt(at time.Time) (seal.Secret, error) {
+	key, err := base32Secret.DecodeString(strings.ToUpper(t.Secret.Reveal()))
+	if err != nil {
+		return "", err
+	}
+	code, err := hotp(t.Algorithm, key, uint64(floorDiv(at.Unix(), t.Period)), t.Digits)
+	return seal.Secret(code), err
+}
+
+var errAlgorithm = errors.New("authenticators: an authenticator app uses SHA1, SHA256 or SHA512 and 6 to 8 digits")
+
+// hotp is RFC 4226 §5.3 with the hashes of RFC 6238 §1.2.
+func hotp(algorithm string, key []byte, counter uint64, digits int) (string, error) {
+	makers := map[string]func() hash.Hash{"SHA1": sha1.New, "SHA256": sha256.New, "SHA512": sha512.New}
+	maker, ok := makers[algorithm]
+	if !ok || digits < 6 || digits > 8 {
+		return "", errAlgorithm
+	}
+	mac := hmac.New(maker, key)
+	var c [8]byte
+	binary.BigEndian.PutUint64(c[:], counter)
+	mac.Write(c[:])
+	sum := mac.Sum(nil)
+	n := binary.BigEndian.Uint32(sum[sum[len(sum)-1]&0xf:]) & 0x7fffffff
+	code := make([]byte, digits)
+	for i := digits - 1; i >= 0; i-- {
+		code[i] = byte('0' + n%10)
+		n /= 10
+	}
+	return string(code), nil
+}
+
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}
+
+func abs(n int64) int64 { return max(n, -n) }
