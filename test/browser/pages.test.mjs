@@ -1,0 +1,207 @@
+// axe on every page and each of its states, in light and dark, at 320 and 1280
+// px; nothing scrolls sideways, not even with text twice as large. A page that
+// the program serves and this walk does not reach fails the test.
+import assert from 'node:assert/strict'
+import fs from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import test, { after, before } from 'node:test'
+import { Phone, goodPassword, openHouse } from './house.mjs'
+
+const axeSource = await fs.readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+const seen = new Set() // addresses inspected
+
+let house
+before(async () => { house = await openHouse() })
+after(() => house?.close())
+
+/** What axe finds on the page as it stands. */
+async function axe(page) {
+  if (!await page.evaluate(() => Boolean(window.axe))) await page.evaluate(axeSource)
+  return page.evaluate(async () => {
+    const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
+    const { violations } = await window.axe.run(document, { runOnly: tags, resultTypes: ['violations'] })
+    return violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).slice(0, 3).join(', ')} (${v.help})`)
+  })
+}
+
+const overflow = (page) => page.evaluate(() => {
+  const { scrollWidth, clientWidth } = document.documentElement
+  if (scrollWidth <= clientWidth) return ''
+  const wide = [...document.querySelectorAll('body *')].find((e) => e.getBoundingClientRect().right > clientWidth + 1)
+  return `${scrollWidth} > ${clientWidth} px, ${wide?.outerHTML.slice(0, 100)}`
+})
+
+/** Looks at a page in every light and width. name is for people: "sign-in, refused". */
+async function inspect(visitor, name) {
+  const { page } = visitor
+  seen.add(new URL(page.url()).pathname)
+  const wrong = []
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+    for (const width of [320, 1280]) {
+      await page.setViewportSize({ width, height: 900 })
+      const where = `${name}, ${colorScheme}, ${width} px`
+      wrong.push(...(await axe(page)).map((v) => `${where}: ${v}`))
+      const wide = await overflow(page)
+      if (wide) wrong.push(`${where}: scrolls sideways: ${wide}`)
+    }
+  }
+  await page.setViewportSize({ width: 640, height: 900 })
+  await page.evaluate(() => { document.documentElement.style.fontSize = '200%' })
+  const wide = await overflow(page)
+  if (wide) wrong.push(`${name}, text at 200 %, 640 px: scrolls sideways: ${wide}`)
+  await page.evaluate(() => { document.documentElement.style.fontSize = '' })
+  await page.setViewportSize({ width: 1280, height: 900 })
+  assert.deepEqual(wrong, [])
+  const h1 = await page.locator('h1').count()
+  assert.equal(h1, 1, `${name} has ${h1} main headings`)
+  assert.ok(await page.title(), `${name} has no title`)
+  assert.equal(await page.locator('html').getAttribute('lang'), 'en', name)
+}
+
+test('the pages at the door', async () => {
+  const visitor = await house.visitor()
+  const { page } = visitor
+  await visitor.open('/signin')
+  await inspect(visitor, 'sign-in')
+  await visitor.giveName('nobody@harbour.example', 'wrong')
+  await inspect(visitor, 'sign-in, refused')
+  const owner = house.person('owner')
+  await visitor.giveName(owner.email, owner.password)
+  await visitor.at('/signin/code')
+  await inspect(visitor, 'code')
+  await visitor.giveCode(await owner.phone.wrong())
+  await inspect(visitor, 'code, refused')
+  await page.click('a[href^="/signin/recovery"]')
+  await visitor.at('/signin/recovery')
+  await inspect(visitor, 'recovery code')
+  await visitor.giveCode('AAAA-BBBB-CCCC-DDDD')
+  await inspect(visitor, 'recovery code, refused')
+  await visitor.open('/forgot')
+  await inspect(visitor, 'forgotten password')
+  await page.fill('[name=email]', 'nobody@harbour.example')
+  await visitor.send('[name=email]')
+  await visitor.at('/signin/link-sent')
+  await inspect(visitor, 'link sent')
+  await visitor.open('/unlock')
+  await inspect(visitor, 'unlock')
+  await visitor.leave()
+})
+
+test('the pages of somebody new', async () => {
+  const visitor = await house.visitor()
+  const { page } = visitor
+  const invitation = await house.invite('Carla')
+  await visitor.open(invitation.link)
+  await visitor.at('/link')
+  await inspect(visitor, 'mailed link')
+  await visitor.press(page.locator('main form button:not([type=button])').first())
+  await visitor.at('/signin/new-password')
+  await inspect(visitor, 'new password')
+  await page.fill('[name=password]', 'password')
+  await visitor.send('[name=password]')
+  await inspect(visitor, 'new password, refused')
+  const password = goodPassword()
+  await page.fill('[name=password]', password)
+  await visitor.send('[name=password]')
+  await visitor.at('/signin/enrol')
+  await inspect(visitor, 'enrolment')
+  const phone = new Phone(await visitor.textKey())
+  await visitor.giveCode(await phone.wrong())
+  await inspect(visitor, 'enrolment, refused')
+  await visitor.giveCode(await phone.code())
+  await visitor.at('/signin/codes')
+  await inspect(visitor, 'recovery codes')
+  await page.locator('form:has([name=confirmed])').evaluate((form) => { form.noValidate = true })
+  await visitor.send('[name=confirmed]')
+  await inspect(visitor, 'recovery codes, not confirmed')
+  await visitor.confirmCodes()
+  await visitor.at('/account')
+  await inspect(visitor, 'account, just joined')
+
+  const person = { email: invitation.email, password, phone }
+  const open = async (address) => {
+    await visitor.open(address)
+    if (page.url().includes('/fresh')) {
+      await inspect(visitor, 'fresh proof')
+      await page.fill('[name=password]', 'wrong')
+      await visitor.send('[name=password]')
+      await inspect(visitor, 'fresh proof, refused')
+      await visitor.proveAfresh(person)
+    }
+  }
+  await open('/account/authenticators/add')
+  await visitor.at('/account/authenticators/add')
+  await inspect(visitor, 'another authenticator')
+  await visitor.giveCode(await new Phone(await visitor.textKey()).wrong())
+  await inspect(visitor, 'another authenticator, refused')
+  await open('/account/password')
+  await visitor.at('/account/password')
+  await inspect(visitor, 'change password')
+  await page.fill('[name=password]', 'password')
+  await visitor.send('[name=password]')
+  await inspect(visitor, 'change password, refused')
+  await open('/account/address')
+  await visitor.at('/account/address')
+  await inspect(visitor, 'change address')
+  await page.fill('[name=email]', `new.${person.email}`)
+  await visitor.send('[name=email]')
+  await inspect(visitor, 'change address, asked')
+  for (const [address, name] of [['/account/authenticators', 'authenticators'], ['/account/recovery-codes', 'recovery codes left'], ['/account/sessions', 'sessions'], ['/account/history', 'history']]) {
+    await open(address)
+    await visitor.at(address)
+    await inspect(visitor, name)
+  }
+  await visitor.open('/account')
+  await page.fill('[name=name]', 'Carla Maria Fernandes de Albuquerque e Vasconcelos-Wolfeschlegelsteinhausen')
+  await visitor.send('[name=name]')
+  await inspect(visitor, 'account, saved')
+  await visitor.press(page.locator('form[action="/signout"] button').first())
+  await inspect(visitor, 'signed out')
+  await visitor.leave()
+})
+
+test('the pages of a demo person, the console, and those that go wrong', async () => {
+  const admin = await house.signedIn('security-admin')
+  await admin.open('/fresh')
+  await inspect(admin, 'fresh proof asked for by address')
+  await admin.open('/console/policy')
+  await inspect(admin, 'password policies')
+  await admin.leave()
+
+  const visitor = await house.visitor()
+  assert.equal(await visitor.open('/no-such-page'), 404)
+  await inspect(visitor, 'not found')
+  const status = await visitor.open('/link/' + 'A'.repeat(43))
+  assert.ok(status < 500)
+  if (await visitor.page.locator('main form button:not([type=button])').count()) await visitor.press(visitor.page.locator('main form button:not([type=button])').first())
+  await inspect(visitor, 'a link that is not ours')
+  await visitor.leave()
+})
+
+test('every page that the program serves was looked at', async () => {
+  const sources = (await fs.readdir(new URL('../../web/', import.meta.url))).filter((n) => n.endsWith('.go') && !n.endsWith('_test.go'))
+  const text = (await Promise.all(sources.map((n) => fs.readFile(new URL(`../../web/${n}`, import.meta.url), 'utf8')))).join('\n')
+  const routes = [...text.matchAll(/"GET (\/[^" ]*)"/g)].map((m) => m[1].replace('{$}', ''))
+  const pages = routes.filter((r) => !/^\/(api|assets|\.well-known|favicon)/.test(r) && !['/', '/link/{token}'].includes(r))
+  assert.ok(pages.length >= 15, `found only ${pages}`)
+  assert.deepEqual(pages.filter((p) => !seen.has(p)), [])
+})
+
+test('control: axe and the ruler notice a page that is broken', async () => {
+  const visitor = await house.visitor()
+  const { page } = visitor
+  await visitor.open('/signin')
+  await page.evaluate(() => {
+    document.querySelector('label[for]').remove()
+    const h1 = document.querySelector('h1')
+    Object.assign(h1.style, { color: '#ccc', background: '#fff' })
+  })
+  const found = await axe(page)
+  assert.ok(found.some((v) => v.startsWith('label:')), `the missing label: ${found}`)
+  assert.ok(found.some((v) => v.startsWith('color-contrast:')), `the pale heading: ${found}`)
+  await page.setViewportSize({ width: 320, height: 600 })
+  await page.evaluate(() => { document.querySelector('h1').style.minWidth = '400px' })
+  assert.match(await overflow(page), /> 320 px/)
+  await visitor.leave()
+})
