@@ -7,8 +7,10 @@
 package id
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 )
@@ -52,6 +54,20 @@ func New[T ~string](now time.Time, random io.Reader) T {
 		b[i] = byte(ms >> (40 - 8*i))
 	}
 	b[6] = b[6]&0x0f | 0x70
+	b[8] = b[8]&0x3f | 0x80
+	return T(format(b))
+}
+
+// Derive makes an id that is always the same for the same parts: for what an
+// attempt writes at most once, so that a retry writes the same row. It is a
+// UUIDv8 (RFC 9562 §5.8) over SHA-256.
+func Derive[T ~string](parts ...string) T {
+	h := sha256.New()
+	for _, p := range parts {
+		fmt.Fprintf(h, "%d:%s", len(p), p)
+	}
+	b := [16]byte(h.Sum(nil))
+	b[6] = b[6]&0x0f | 0x80
 	b[8] = b[8]&0x3f | 0x80
 	return T(format(b))
 }

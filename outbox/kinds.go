@@ -14,6 +14,10 @@ const (
 	UnlockLink     Kind = "unlock-link"     // gives this browser a try of its own when the name is over its limit
 	AddressConfirm Kind = "address-confirm" // to the new address: open it to change the account's address
 
+	// Void is written for an address that may get no link, so that asking costs the
+	// same for every address. It is never sent.
+	Void Kind = "void"
+
 	NewDevice            Kind = "notice.new-device"
 	PasswordChanged      Kind = "notice.password-changed"
 	AuthenticatorAdded   Kind = "notice.authenticator-added"
@@ -57,6 +61,8 @@ var table = []Definition{
 	{EnrolLink, []string{Link}, about, 30 * time.Minute},
 	{UnlockLink, []string{Link}, about, 30 * time.Minute},
 	{AddressConfirm, []string{Link}, about, 30 * time.Minute},
+
+	{Void, []string{Link}, about, 30 * time.Minute},
 
 	{NewDevice, []string{Time, Device}, about, 72 * time.Hour},
 	{PasswordChanged, []string{Time}, about, 72 * time.Hour},

@@ -1,0 +1,141 @@
+package flow
+
+import (
+	"encoding/json"
+	"time"
+
+	"gatehouse/access"
+	"gatehouse/accounts"
+	"gatehouse/authenticators"
+	"gatehouse/fault"
+	"gatehouse/id"
+	"gatehouse/limits"
+	"gatehouse/proof"
+	"gatehouse/seal"
+)
+
+// attempt is a sign-in in progress. It lives sealed in the browser, bound to its
+// device token, so that any node goes on with what another began. Nothing in it
+// counts tries, and what it says was proved carries the version that was proved.
+type attempt struct {
+	ID       id.Attempt        `json:"id"`
+	Purpose  Purpose           `json:"w"`
+	At       Step              `json:"at"`
+	Account  id.Account        `json:"a,omitempty"`
+	Email    string            `json:"e,omitempty"`
+	Name     string            `json:"n,omitempty"`
+	Proofs   []proof.Proof     `json:"p,omitempty"`
+	Link     id.Link           `json:"l,omitempty"`
+	LinkKind accounts.LinkKind `json:"lk,omitempty"`
+	Tries    []limits.Try      `json:"t,omitempty"` // receipts, given back when it ends well
+	Enrolled enrolment         `json:"en,omitzero"`
+	Session  id.Session        `json:"s,omitempty"` // Fresh: the session that is proved anew
+	Why      string            `json:"y,omitempty"` // why a new password is asked for
+	Return   string            `json:"r,omitempty"`
+	Expires  time.Time         `json:"x"`
+}
+
+// enrolment is an authenticator app being set up. It exists nowhere else until
+// the attempt ends: one abandoned half-way leaves nothing behind.
+type enrolment struct {
+	ID     id.Authenticator `json:"i"`
+	Secret string           `json:"s"`
+	Name   string           `json:"n"`
+	Proof  proof.Proof      `json:"p"`
+	Codes  []string         `json:"c"`
+}
+
+// begin starts an attempt.
+func (f *Flow) begin(p Purpose, in Input) attempt {
+	now := f.Now()
+	return attempt{ID: id.New[id.Attempt](now, f.Rand), Purpose: p, At: Password, Return: in.Return, Expires: now.Add(attemptLife)}
+}
+
+func (f *Flow) seal(a attempt, who Who) (string, error) {
+	plain, err := json.Marshal(a)
+	if err != nil {
+		return "", err
+	}
+	return f.Keys.SealToken(seal.Attempt, string(who.Device), a.Expires, plain)
+}
+
+func (f *Flow) open(sealed string, who Who) (attempt, error) {
+	var a attempt
+	plain, err := f.Keys.OpenToken(seal.Attempt, string(who.Device), f.Now(), sealed)
+	if err != nil {
+		return a, fault.New(fault.AttemptExpired, err)
+	}
+	if err := json.Unmarshal(plain, &a); err != nil {
+		return a, fault.New(fault.AttemptExpired, err)
+	}
+	return a, nil
+}
+
+// facts is what the database says about the account of an attempt.
+type facts struct {
+	hasPassword bool
+	hasSecond   bool
+	mustChange  string // "", or why a new password is due: "compromised", "expired"
+	linkGood    bool   // the attempt's link still permits what its kind permits
+}
+
+// next is the decision: what an attempt must still show. It is pure, and the
+// only place that says Done.
+func next(a attempt, f facts) Step {
+	_, password := proof.Find(a.Proofs, proof.Password)
+	reset := f.linkGood && a.LinkKind == accounts.Reset
+	switch {
+	case reset && !password && f.hasSecond && proof.LevelOf(a.Proofs) < proof.AAL1:
+		return Code // a mailbox alone changes nothing for someone who has a second authenticator
+	case reset && !password:
+		return NewPassword
+	case f.linkGood && a.LinkKind == accounts.Invitation && !f.hasPassword && !password:
+		return NewPassword
+	case !password:
+		return Password
+	case !f.hasSecond && a.Purpose == Fresh:
+		return Password // cannot happen to a living session; never a way to enrol
+	case !f.hasSecond && !permitsEnrolment(a.LinkKind, f.linkGood):
+		return LinkSent // a password alone never enrols anything
+	case !f.hasSecond && a.Enrolled.Proof.At.IsZero():
+		return Enrol
+	case !f.hasSecond:
+		return RecoveryCodes
+	case proof.LevelOf(a.Proofs) < access.Required():
+		return Code
+	case f.mustChange != "":
+		return NewPassword
+	}
+	return Done
+}
+
+func permitsEnrolment(k accounts.LinkKind, good bool) bool {
+	return good && (k == accounts.Invitation || k == accounts.Enrol || k == accounts.Reset)
+}
+
+func factsOf(kept authenticators.Kept, linkGood bool, mustChange string) facts {
+	return facts{hasPassword: kept.Password != nil, hasSecond: kept.HasSecond(), mustChange: mustChange, linkGood: linkGood}
+}
+
+// view shows an attempt to whoever asks for its next step.
+func (f *Flow) view(a attempt) View {
+	v := View{ID: a.ID, Purpose: a.Purpose, Email: a.Email, Name: a.Name, Why: a.Why, Return: a.Return}
+	switch a.At {
+	case Code:
+		v.Other = []Step{Recovery}
+	case Enrol:
+		v.Secret = seal.Secret(a.Enrolled.Secret)
+		v.URI = seal.Secret(authenticators.KeyURI(f.Product, a.Email, v.Secret))
+	case RecoveryCodes:
+		for _, c := range a.Enrolled.Codes {
+			v.Codes = append(v.Codes, seal.Secret(c))
+		}
+	}
+	return v
+}
+
+// outcome seals an attempt that goes on.
+func (f *Flow) outcome(a attempt, who Who, r *Refusal) (Outcome, error) {
+	sealed, err := f.seal(a, who)
+	return Outcome{Next: a.At, Attempt: sealed, Refusal: r, View: f.view(a)}, err
+}

@@ -1,0 +1,115 @@
+package flow
+
+import (
+	"context"
+
+	"gatehouse/accounts"
+	"gatehouse/authenticators"
+	"gatehouse/events"
+	"gatehouse/fault"
+	"gatehouse/id"
+	"gatehouse/limits"
+	"gatehouse/sessions"
+	"gatehouse/store"
+)
+
+// charged is what the first short write of a step leaves: a try spent, and what
+// the check needs.
+type charged struct {
+	account accounts.Account // of events.Nobody when nobody has the name
+	known   bool             // the account was used on this device before
+	kept    authenticators.Kept
+	answer  limits.Answer
+}
+
+// chargeName spends a try for a name and reads what its password check needs.
+// An unknown name costs the same reads and writes as a known one.
+func (f *Flow) chargeName(ctx context.Context, key string, a attempt, who Who) (charged, error) {
+	return f.charge(ctx, who, func(tx *store.Tx) (accounts.Account, error) {
+		account, found, err := accounts.ByEmail(tx, key)
+		if !found {
+			account = accounts.Account{ID: events.Nobody, EmailKey: key}
+		}
+		return account, err
+	}, func(c charged) limits.Subject {
+		switch {
+		case a.Link != "" && a.Account == c.account.ID:
+			return limits.Subject{Rule: f.Limits.PerLink, Of: string(a.Link)}
+		case c.known:
+			return limits.Subject{Rule: f.Limits.PerDevice, Of: string(who.Device) + "/" + key}
+		}
+		return limits.Subject{Rule: f.Limits.PerName, Of: key}
+	})
+}
+
+// chargeCode spends a try for a second authenticator of a known account.
+func (f *Flow) chargeCode(ctx context.Context, account id.Account, who Who) (charged, error) {
+	return f.charge(ctx, who, func(tx *store.Tx) (accounts.Account, error) {
+		a, found, err := accounts.ByID(tx, account)
+		if !found {
+			a = accounts.Account{ID: events.Nobody}
+		}
+		return a, err
+	}, func(c charged) limits.Subject {
+		if c.known {
+			return limits.Subject{Rule: f.Limits.CodeDevice, Of: string(who.Device) + "/" + string(account)}
+		}
+		return limits.Subject{Rule: f.Limits.CodeName, Of: string(account)}
+	})
+}
+
+func (f *Flow) charge(ctx context.Context, who Who, find func(*store.Tx) (accounts.Account, error), budget func(charged) limits.Subject) (charged, error) {
+	var c charged
+	err := f.Store.Essential(ctx, func(tx *store.Tx) (err error) {
+		c = charged{}
+		if c.account, err = find(tx); err != nil {
+			return err
+		}
+		if c.known, err = sessions.Known(tx, who.Device, c.account.ID); err != nil {
+			return err
+		}
+		c.answer, err = limits.Spend(tx, f.network(who), budget(c))
+		if err != nil {
+			return err
+		}
+		if !c.answer.Allowed {
+			return f.tellLimited(tx, c, who)
+		}
+		c.kept, err = authenticators.Load(tx, f.Keys, c.account.ID)
+		return err
+	})
+	return c, err
+}
+
+func (f *Flow) network(who Who) limits.Subject {
+	return limits.Subject{Rule: f.Limits.PerNetwork, Of: limits.Network(who.Network)}
+}
+
+func (f *Flow) tellLimited(tx *store.Tx, c charged, who Who) error {
+	if !c.answer.Tell {
+		return nil
+	}
+	_, err := f.Log.Append(tx, events.Event{
+		Kind: events.SignInLimited, Account: c.account.ID, Actor: events.Anonymous,
+		Data: map[string]string{"scope": c.answer.Rule}, Personal: who.personal(),
+	})
+	return err
+}
+
+// overLimit is the refusal of a step for which no try was left. Nothing was
+// checked, and it looks the same for names we know and names we do not.
+func overLimit(in Input, next Step, c charged) Outcome {
+	return Outcome{Next: next, Attempt: in.Attempt, Refusal: &Refusal{Code: fault.TooManyTries, RetryAfter: c.answer.RetryAfter}}
+}
+
+// personal is what events and sessions keep of who asked, sealed.
+func (w Who) personal() map[string]string {
+	p := map[string]string{"agent": w.Agent, "device": string(w.Device)}
+	if w.Network.IsValid() {
+		p["network"] = w.Network.String()
+	}
+	if w.Place != "" {
+		p["place"] = w.Place
+	}
+	return p
+}

@@ -1,0 +1,255 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"gatehouse/access"
+	"gatehouse/accounts"
+	"gatehouse/authenticators"
+	"gatehouse/events"
+	"gatehouse/fault"
+	"gatehouse/id"
+	"gatehouse/limits"
+	"gatehouse/outbox"
+	"gatehouse/proof"
+	"gatehouse/sessions"
+	"gatehouse/store"
+	"gatehouse/words"
+)
+
+// complete ends an attempt with a session. It runs in the transaction that used
+// up the last proof, with the account's row held: decision, state and record are
+// one thing.
+func (f *Flow) complete(tx *store.Tx, a attempt, account accounts.Account, in Input) (Outcome, error) {
+	if a.At != Done || proof.LevelOf(a.Proofs) < access.Required() {
+		return Outcome{}, fault.New(fault.Internal, errors.New("flow: an attempt that is not done asked for a session"))
+	}
+	if _, spent, err := sessions.ByAttempt(tx, f.Keys, a.ID); err != nil || spent {
+		return f.startOver(tx, a, err, in.Who)
+	}
+	var revoked []sessions.Revocation
+	if a.Purpose == Fresh {
+		ended, err := f.endReplaced(tx, a, in)
+		if err != nil || ended == nil {
+			return f.startOver(tx, a, err, in.Who)
+		}
+		revoked = append(revoked, *ended)
+	}
+	if err := limits.GiveBack(tx, a.Tries); err != nil {
+		return Outcome{}, err
+	}
+	session := id.Derive[id.Session](string(a.ID), "session")
+	t := sessions.NewTicket(session, account.ID, account.Epoch, in.Who.Device, a.Proofs, f.Sessions.Policy, tx.Now())
+	t.Standby = tx.Standby()
+	if err := sessions.Insert(tx, f.Keys, t, a.ID, in.Who.seen()); err != nil {
+		return Outcome{}, err
+	}
+	if err := f.recordSignIn(tx, a, t, in.Who); err != nil {
+		return Outcome{}, err
+	}
+	if err := f.noticeDevice(tx, a, account, in.Who); err != nil {
+		return Outcome{}, err
+	}
+	out, err := f.done(a, t)
+	out.revoked = revoked
+	return out, err
+}
+
+func (f *Flow) done(a attempt, t sessions.Ticket) (Outcome, error) {
+	ticket, err := t.Seal(f.Keys)
+	return Outcome{Next: Done, Ticket: ticket, Session: t, View: f.view(a)}, err
+}
+
+// endReplaced ends the session that a fresh proof renews under a new id; nil when
+// it is no longer the caller's or was ended meanwhile.
+func (f *Flow) endReplaced(tx *store.Tx, a attempt, in Input) (*sessions.Revocation, error) {
+	if in.Session == nil || in.Session.Session != a.Session || in.Session.Account != a.Account {
+		return nil, nil
+	}
+	return sessions.End(tx, a.Account, a.Session, "renewed")
+}
+
+func (f *Flow) recordSignIn(tx *store.Tx, a attempt, t sessions.Ticket, who Who) error {
+	kind := events.SignedIn
+	if a.Purpose == Fresh {
+		kind = events.FreshProved
+	}
+	_, err := f.Log.Append(tx, events.Event{
+		Kind: kind, Account: a.Account, Actor: string(a.Account), Attempt: a.ID, Session: t.Session,
+		Data: map[string]string{"method": methods(a.Proofs)}, Personal: who.personal(),
+	})
+	return err
+}
+
+// methods names proofs in a stable order: "password+totp".
+func methods(ps []proof.Proof) string {
+	var names []string
+	for _, m := range []proof.Method{proof.Password, proof.TOTP, proof.RecoveryCode} {
+		if _, ok := proof.Find(ps, m); ok {
+			names = append(names, string(m))
+		}
+	}
+	return strings.Join(names, "+")
+}
+
+// noticeDevice tells a person about a device that is new to their account. The
+// very first device is the one they enrolled on.
+func (f *Flow) noticeDevice(tx *store.Tx, a attempt, account accounts.Account, who Who) error {
+	fresh, first, err := sessions.Remember(tx, who.Device, account.ID)
+	if err != nil || !fresh || first {
+		return err
+	}
+	_, err = f.Log.Append(tx, events.Event{Kind: events.DeviceNew, Account: account.ID, Actor: string(account.ID), Attempt: a.ID, Personal: who.personal()})
+	if err != nil {
+		return err
+	}
+	m := f.notice(account, outbox.NewDevice, id.Derive[id.Message](string(a.ID), "new-device"), who)
+	m.Fields[outbox.Method] = methods(a.Proofs)
+	return outbox.Add(tx, f.Keys, m)
+}
+
+// sameWithin is how long a double submit gets the same answer.
+const sameWithin = 30 * time.Second
+
+// sameAnswer answers a second submission of an attempt that has ended well: the
+// same session, to the same browser, within 30 s, while that session lives. What
+// was shown must have been right, or right a moment ago.
+func (f *Flow) sameAnswer(tx *store.Tx, a attempt, account accounts.Account, v authenticators.Verdict, spent []limits.Try, who Who) (Outcome, bool, error) {
+	s, found, err := sessions.ByAttempt(tx, f.Keys, a.ID)
+	if err != nil || !found {
+		return Outcome{}, false, err
+	}
+	shown := v.OK || v.Hint.Key == authenticators.HintUsed
+	lives := s.EndedAt.IsZero() && s.Epoch == account.Epoch && s.Device == who.Device
+	if !shown || !lives || tx.Now().Sub(s.MadeAt) > sameWithin {
+		out, err := f.startOver(tx, a, nil, who)
+		return out, true, err
+	}
+	if err := limits.GiveBack(tx, spent); err != nil {
+		return Outcome{}, true, err
+	}
+	t := sessions.NewTicket(s.ID, s.Account, s.Epoch, s.Device, s.Proofs, f.Sessions.Policy, s.MadeAt)
+	out, err := f.done(a, t)
+	return out, true, err
+}
+
+// after tells this node at once what a committed step revoked; others follow
+// the revocations table within a second.
+func (f *Flow) after(out Outcome, err error) (Outcome, error) {
+	if err != nil {
+		return Outcome{}, err
+	}
+	if len(out.revoked) > 0 {
+		f.Sessions.Apply(out.revoked)
+	}
+	f.Nudge()
+	return out, nil
+}
+
+// notice is a mail to a person about something that has happened.
+func (f *Flow) notice(to accounts.Account, kind outbox.Kind, message id.Message, who Who) outbox.Message {
+	m := outbox.Message{ID: message, Kind: kind, Account: to.ID, To: to.Email, Locale: to.Locale, Fields: map[string]string{
+		outbox.Time: f.Now().UTC().Format(time.RFC3339), outbox.Device: words.For(to.Locale).Device(who.Agent),
+	}}
+	put := func(field, value string) {
+		if value != "" {
+			m.Fields[field] = value
+		}
+	}
+	put(outbox.Name, to.Name)
+	put(outbox.Zone, to.Zone)
+	put(outbox.Place, who.Place)
+	if who.Network.IsValid() {
+		put(outbox.Network, who.Network.String())
+	}
+	return m
+}
+
+func (w Who) seen() sessions.Seen {
+	s := sessions.Seen{Agent: w.Agent, Place: w.Place}
+	if w.Network.IsValid() {
+		s.Network = w.Network.String()
+	}
+	return s
+}
+
+func number(n int) string { return strconv.Itoa(n) }
+
+// FollowRevocations keeps the session checker's set current until ctx ends: what
+// any node revokes is known here within a second. While the database is away the
+// set stays as it was (DESIGN §2, T1). It also writes out when sessions were
+// last used and, rarely, tidies what is long over.
+func (f *Flow) FollowRevocations(ctx context.Context) {
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	var since time.Time
+	for n := 0; ; n++ {
+		since = f.follow(ctx, since)
+		if n%touchEvery == 0 {
+			f.writeTouched(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+const (
+	followEvery = 250 * time.Millisecond
+	touchEvery  = 60 // follows, so 15 s
+	// overlap covers clocks of other nodes and transactions still open: what was
+	// written up to this long ago is read again, which changes nothing.
+	overlap = 2 * time.Minute
+)
+
+func (f *Flow) follow(ctx context.Context, since time.Time) time.Time {
+	now := f.Now()
+	var rs []sessions.Revocation
+	err := f.Store.EssentialRead(ctx, func(tx *store.Tx) (err error) {
+		rs, err = sessions.Revocations(tx, since)
+		return err
+	})
+	if err != nil {
+		if ctx.Err() == nil {
+			f.Slog.Warn("revocations could not be read; the last known ones hold", "error", err)
+		}
+		return since
+	}
+	f.Sessions.Apply(rs)
+	f.Sessions.Forget(now)
+	return now.Add(-overlap)
+}
+
+// batch bounds a background write, so that it never holds a writer for long.
+const batch = 200
+
+func (f *Flow) writeTouched(ctx context.Context) {
+	used := f.Sessions.Touched()
+	part := map[id.Session]time.Time{}
+	flush := func() {
+		if len(part) == 0 {
+			return
+		}
+		if err := f.Store.Background(ctx, func(tx *store.Tx) error { return sessions.Touch(tx, part) }); err != nil && ctx.Err() == nil {
+			f.Slog.Warn("last use of sessions could not be written", "error", err)
+		}
+		clear(part)
+	}
+	for s, at := range used {
+		if part[s] = at; len(part) == batch {
+			flush()
+		}
+	}
+	flush()
+}
+
+// Tidy frees the disk of what is long over. It decides nothing and may fail.
+func (f *Flow) Tidy(ctx context.Context) error {
+	return f.Store.Background(ctx, func(tx *store.Tx) error { return errors.Join(sessions.Tidy(tx), limits.Tidy(tx)) })
+}

@@ -1,0 +1,407 @@
+package flow
+
+import (
+	"context"
+	"strings"
+	"unicode/utf8"
+
+	"gatehouse/access"
+	"gatehouse/accounts"
+	"gatehouse/authenticators"
+	"gatehouse/events"
+	"gatehouse/fault"
+	"gatehouse/id"
+	"gatehouse/outbox"
+	"gatehouse/proof"
+	"gatehouse/seal"
+	"gatehouse/sessions"
+	"gatehouse/store"
+)
+
+// choosePassword takes a new password: the first one of an invited person, one
+// chosen through a mailed link, or the replacement of one that leaked or ran out.
+func (f *Flow) choosePassword(ctx context.Context, in Input) (Outcome, error) {
+	a, err := f.open(in.Attempt, in.Who)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if a.At != NewPassword {
+		return f.outcome(a, in.Who, &Refusal{Code: fault.AttemptExpired})
+	}
+	if len(in.Secret) > maxPassword {
+		return f.outcome(a, in.Who, &Refusal{Code: fault.PasswordTooLong})
+	}
+	p := authenticators.Password{ID: id.Derive[id.Authenticator](string(a.ID), "password"), MadeAt: f.Now()}
+	reasons, again, err := f.judge(ctx, a, p.ID, in.Secret)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if len(reasons) > 0 {
+		return f.outcome(a, in.Who, &Refusal{Code: fault.PasswordRefused, Reasons: reasons})
+	}
+	if p.Hash, err = f.Auth.Hasher.Hash(ctx, a.Account, in.Secret); err != nil {
+		return Outcome{}, err
+	}
+	var out Outcome
+	err = f.Store.Essential(ctx, func(tx *store.Tx) (err error) {
+		out, err = f.commitPassword(tx, a, p, again, in)
+		return err
+	})
+	return f.after(out, err)
+}
+
+// judge says what speaks against a new password. again tells that this very
+// attempt has set it already: a double submit.
+func (f *Flow) judge(ctx context.Context, a attempt, password id.Authenticator, pw seal.Secret) (reasons []authenticators.Reason, again bool, err error) {
+	var who authenticators.Personal
+	var old []authenticators.PasswordHash
+	var kept authenticators.Kept
+	err = f.Store.EssentialRead(ctx, func(tx *store.Tx) (err error) {
+		if who, err = Personal(tx, a.Account, f.Product); err != nil {
+			return err
+		}
+		if old, err = authenticators.OldPasswords(tx, a.Account, f.Policy.KeepOld); err != nil {
+			return err
+		}
+		kept, err = authenticators.Load(tx, f.Keys, a.Account)
+		return err
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	if kept.Password != nil && kept.Password.ID == password {
+		v, err := f.Auth.Check(ctx, proof.Password, kept, authenticators.Shown{Secret: pw, Now: f.Now()})
+		if err != nil || v.OK {
+			return nil, v.OK, err
+		}
+	}
+	reasons = f.Policy.Judge(pw, who, f.Lists)
+	if len(reasons) == 0 && f.Leaked != nil && f.Leaked(ctx, pw) {
+		reasons = append(reasons, authenticators.Reason{Key: authenticators.ReasonBreached})
+	}
+	reused, err := f.reused(ctx, a, old, kept, pw)
+	if err == nil && reused {
+		reasons = append(reasons, authenticators.Reason{Key: authenticators.ReasonReused, N: max(f.Policy.KeepOld, 1)})
+	}
+	return reasons, false, err
+}
+
+// reused compares with the last few passwords where the policy asks for it, and
+// always with the one that is being replaced because it leaked or ran out.
+func (f *Flow) reused(ctx context.Context, a attempt, old []authenticators.PasswordHash, kept authenticators.Kept, pw seal.Secret) (bool, error) {
+	if len(old) == 0 && a.Why != "" && kept.Password != nil {
+		old = append(old, kept.Password.Hash)
+	}
+	return f.Auth.Hasher.Reused(ctx, a.Account, old, pw)
+}
+
+// Personal gathers the words an attacker tries first for a person.
+func Personal(tx *store.Tx, account id.Account, product string) (authenticators.Personal, error) {
+	p := authenticators.Personal{Product: product}
+	who, _, err := accounts.ByID(tx, account)
+	if err != nil {
+		return p, err
+	}
+	p.Email, p.Name = who.Email, who.Name
+	members, err := access.Memberships(tx, account)
+	for _, m := range members {
+		p.Organisations = append(p.Organisations, m.Name)
+	}
+	return p, err
+}
+
+func (f *Flow) commitPassword(tx *store.Tx, a attempt, p authenticators.Password, again bool, in Input) (Outcome, error) {
+	account, found, err := accounts.Lock(tx, a.Account)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if !found || !account.Status.MaySignIn() {
+		return f.leftMeanwhile(tx, a, account, in.Who)
+	}
+	if out, same, err := f.sameAnswer(tx, a, account, authenticators.Verdict{OK: again}, nil, in.Who); same || err != nil {
+		return out, err
+	}
+	good, err := f.linkStands(tx, a, account)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if permitted := good || a.Why != ""; !permitted {
+		return f.linkRefused(tx, a, in.Who)
+	}
+	if a.Why != "" || a.LinkKind == accounts.Reset && proof.LevelOf(a.Proofs) > proof.None {
+		if same, err := f.proofsStand(tx, a); err != nil || !same {
+			return f.startOver(tx, a, err, in.Who)
+		}
+	}
+	var revoked []sessions.Revocation
+	if !again {
+		if revoked, err = f.replacePassword(tx, &a, &account, p, in.Who); err != nil {
+			return Outcome{}, err
+		}
+	}
+	kept, err := authenticators.Load(tx, f.Keys, a.Account)
+	if err != nil {
+		return Outcome{}, err
+	}
+	a.Why = ""
+	a.Proofs = append(withoutMethod(a.Proofs, proof.Password), proof.Proof{
+		Method: proof.Password, Authenticator: string(kept.Password.ID), Version: kept.Password.Version, At: tx.Now()})
+	out, err := f.onwards(tx, a, account, factsOf(kept, good, ""), in)
+	out.revoked = append(out.revoked, revoked...)
+	return out, err
+}
+
+// replacePassword writes the new password and what follows from it: a changed
+// password ends every session, a reset uses its link up, and the person is told.
+func (f *Flow) replacePassword(tx *store.Tx, a *attempt, account *accounts.Account, p authenticators.Password, who Who) ([]sessions.Revocation, error) {
+	kept, err := authenticators.Load(tx, f.Keys, a.Account)
+	if err != nil {
+		return nil, err
+	}
+	if err := authenticators.SetPassword(tx, a.Account, p, max(f.Policy.KeepOld-1, 0)); err != nil {
+		return nil, err
+	}
+	kind, data := events.PasswordChanged, map[string]string{"by": "person"}
+	switch {
+	case kept.Password == nil:
+		kind = events.PasswordSet
+	case a.LinkKind == accounts.Reset:
+		kind, data = events.PasswordReset, map[string]string{"link": string(a.Link)}
+	}
+	_, err = f.Log.Append(tx, events.Event{Kind: kind, Account: a.Account, Actor: string(a.Account), Attempt: a.ID, Data: data, Personal: who.personal()})
+	if err != nil {
+		return nil, err
+	}
+	if a.LinkKind == accounts.Reset {
+		if err := f.spendLink(tx, *a, who); err != nil {
+			return nil, err
+		}
+	}
+	if kept.Password == nil {
+		return nil, nil
+	}
+	m := f.notice(*account, outbox.PasswordChanged, id.Derive[id.Message](string(a.ID), "password-changed"), who)
+	if err := outbox.Add(tx, f.Keys, m); err != nil {
+		return nil, err
+	}
+	if account.Epoch, err = accounts.RaiseEpoch(tx, account.ID); err != nil {
+		return nil, err
+	}
+	r, err := sessions.EndAll(tx, account.ID, account.Epoch, f.Sessions.Policy.Absolute, "password-changed")
+	return []sessions.Revocation{r}, err
+}
+
+func (f *Flow) spendLink(tx *store.Tx, a attempt, who Who) error {
+	ok, err := accounts.SpendLink(tx, a.Link, string(a.ID))
+	if err == nil && !ok {
+		return fault.New(fault.LinkSpent, nil)
+	}
+	if err != nil {
+		return err
+	}
+	if err := accounts.VerifyEmail(tx, a.Account); err != nil {
+		return err
+	}
+	_, err = f.Log.Append(tx, events.Event{Kind: events.LinkSpent, Account: a.Account, Actor: string(a.Account), Attempt: a.ID,
+		Data: map[string]string{"kind": string(a.LinkKind), "link": string(a.Link)}, Personal: who.personal()})
+	return err
+}
+
+// onwards moves an attempt on inside a transaction; Done ends it with a session.
+func (f *Flow) onwards(tx *store.Tx, a attempt, account accounts.Account, fs facts, in Input) (Outcome, error) {
+	a.At = next(a, fs)
+	switch a.At {
+	case Done:
+		return f.complete(tx, a, account, in)
+	case Enrol:
+		if err := f.startEnrolment(&a); err != nil {
+			return Outcome{}, err
+		}
+	}
+	return f.outcome(a, in.Who, nil)
+}
+
+// startEnrolment makes the secret of an authenticator app. It is kept nowhere but
+// in the sealed attempt until a code of it was shown and the codes are confirmed.
+func (f *Flow) startEnrolment(a *attempt) error {
+	if a.Enrolled.Secret != "" {
+		return nil
+	}
+	secret, err := authenticators.NewTOTPSecret(f.Rand)
+	a.Enrolled = enrolment{ID: id.Derive[id.Authenticator](string(a.ID), "totp"), Secret: secret.Reveal()}
+	return err
+}
+
+// enrolCode takes the first code of a new authenticator app: verified before it
+// counts. It writes nothing; the person guesses only at their own secret.
+func (f *Flow) enrolCode(in Input) (Outcome, error) {
+	a, err := f.open(in.Attempt, in.Who)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if a.At == RecoveryCodes { // a double submit
+		return f.outcome(a, in.Who, nil)
+	}
+	if a.At != Enrol {
+		return f.outcome(a, in.Who, &Refusal{Code: fault.AttemptExpired})
+	}
+	now := f.Now()
+	step, drift, ok, hint := authenticators.CheckNewTOTP(seal.Secret(a.Enrolled.Secret), in.Secret, now)
+	if !ok {
+		return f.outcome(a, in.Who, &Refusal{Code: fault.WrongCode, Hint: hint.Key, HintFields: hint.Fields()})
+	}
+	codes, err := authenticators.NewRecoveryCodes(f.Rand)
+	if err != nil {
+		return Outcome{}, err
+	}
+	a.Enrolled.Name = AppName(in.Name)
+	a.Enrolled.Proof = proof.Proof{Method: proof.TOTP, Authenticator: string(a.Enrolled.ID), Version: 1, At: now, Step: step, Drift: drift}
+	a.Enrolled.Codes = nil
+	for _, c := range codes {
+		a.Enrolled.Codes = append(a.Enrolled.Codes, c.Reveal())
+	}
+	a.At = RecoveryCodes
+	return f.outcome(a, in.Who, nil)
+}
+
+// AppName is the name of an authenticator as its owner wrote it: trimmed, at most
+// 60 characters, never empty, no control characters.
+func AppName(name string) string {
+	name = strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == utf8.RuneError {
+			return -1
+		}
+		return r
+	}, name))
+	if r := []rune(name); len(r) > 60 {
+		name = string(r[:60])
+	}
+	if name == "" {
+		return "Authenticator app"
+	}
+	return name
+}
+
+// confirmCodes ends an enrolment: app, recovery codes, spent link, session and
+// record all begin to exist in one transaction.
+func (f *Flow) confirmCodes(ctx context.Context, in Input) (Outcome, error) {
+	a, err := f.open(in.Attempt, in.Who)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if a.At != RecoveryCodes {
+		return f.outcome(a, in.Who, &Refusal{Code: fault.AttemptExpired})
+	}
+	if !in.Confirmed {
+		return f.outcome(a, in.Who, &Refusal{Code: fault.ConfirmCodes})
+	}
+	set, err := f.recoverySet(a)
+	if err != nil {
+		return Outcome{}, err
+	}
+	var out Outcome
+	err = f.Store.Essential(ctx, func(tx *store.Tx) (err error) {
+		out, err = f.commitEnrolment(tx, a, set, in)
+		return err
+	})
+	return f.after(out, err)
+}
+
+func (f *Flow) recoverySet(a attempt) (authenticators.RecoverySet, error) {
+	set := authenticators.RecoverySet{ID: id.Derive[id.Authenticator](string(a.ID), "recovery"), MadeAt: f.Now()}
+	var codes []seal.Secret
+	for _, c := range a.Enrolled.Codes {
+		codes = append(codes, seal.Secret(c))
+	}
+	var err error
+	set.Slots, err = authenticators.HashRecoveryCodes(f.Keys, set.ID, codes)
+	return set, err
+}
+
+func (f *Flow) commitEnrolment(tx *store.Tx, a attempt, set authenticators.RecoverySet, in Input) (Outcome, error) {
+	account, found, err := accounts.Lock(tx, a.Account)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if !found || !account.Status.MaySignIn() {
+		return f.leftMeanwhile(tx, a, account, in.Who)
+	}
+	if out, same, err := f.sameAnswer(tx, a, account, authenticators.Verdict{OK: true}, nil, in.Who); same || err != nil {
+		return out, err
+	}
+	kept, err := authenticators.Load(tx, f.Keys, a.Account)
+	if err != nil {
+		return Outcome{}, err
+	}
+	good, err := f.linkStands(tx, a, account)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if !permitsEnrolment(a.LinkKind, good) || kept.HasSecond() {
+		return f.linkRefused(tx, a, in.Who)
+	}
+	if same, err := f.proofsStand(tx, a); err != nil || !same {
+		return f.startOver(tx, a, err, in.Who)
+	}
+	if err := f.keepEnrolment(tx, a, account, set, in.Who); err != nil {
+		return Outcome{}, err
+	}
+	a.Proofs = append(a.Proofs, a.Enrolled.Proof)
+	kept, err = authenticators.Load(tx, f.Keys, a.Account)
+	if err != nil {
+		return Outcome{}, err
+	}
+	return f.onwards(tx, a, account, factsOf(kept, good, a.Why), in)
+}
+
+func (f *Flow) keepEnrolment(tx *store.Tx, a attempt, account accounts.Account, set authenticators.RecoverySet, who Who) error {
+	t := authenticators.NewTOTP(a.Enrolled.Name, seal.Secret(a.Enrolled.Secret), tx.Now())
+	t.ID, t.Account, t.LastStep, t.Drift = a.Enrolled.ID, a.Account, a.Enrolled.Proof.Step-1, a.Enrolled.Proof.Drift
+	if err := authenticators.AddTOTP(tx, f.Keys, t); err != nil {
+		return err
+	}
+	if _, err := authenticators.AcceptTOTP(tx, a.Enrolled.Proof, string(a.ID)); err != nil {
+		return err
+	}
+	if err := authenticators.SetRecoveryCodes(tx, a.Account, set); err != nil {
+		return err
+	}
+	if err := f.spendLink(tx, a, who); err != nil {
+		return err
+	}
+	if account.Status == accounts.Invited {
+		if _, err := accounts.SetStatus(tx, account.ID, accounts.Active); err != nil {
+			return err
+		}
+	}
+	return f.tellEnrolment(tx, a, account, who)
+}
+
+func (f *Flow) tellEnrolment(tx *store.Tx, a attempt, account accounts.Account, who Who) error {
+	personal := who.personal()
+	personal["name"] = a.Enrolled.Name
+	err := f.append(tx, events.Event{Kind: events.AuthenticatorAdded, Account: a.Account, Actor: string(a.Account), Attempt: a.ID,
+		Data: map[string]string{"method": string(proof.TOTP), "authenticator": string(a.Enrolled.ID)}, Personal: personal})
+	if err != nil {
+		return err
+	}
+	err = f.append(tx, events.Event{Kind: events.RecoveryCodesMade, Account: a.Account, Actor: string(a.Account), Attempt: a.ID, Personal: who.personal()})
+	if err != nil {
+		return err
+	}
+	if account.Status == accounts.Invited {
+		err = f.append(tx, events.Event{Kind: events.AccountActivated, Account: a.Account, Actor: string(a.Account), Attempt: a.ID, Personal: who.personal()})
+		if err != nil {
+			return err
+		}
+	}
+	m := f.notice(account, outbox.AuthenticatorAdded, id.Derive[id.Message](string(a.ID), "authenticator-added"), who)
+	m.Fields[outbox.Label] = a.Enrolled.Name
+	return outbox.Add(tx, f.Keys, m)
+}
+
+// append records an event whose id nobody needs.
+func (f *Flow) append(tx *store.Tx, e events.Event) error {
+	_, err := f.Log.Append(tx, e)
+	return err
+}

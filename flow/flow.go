@@ -1,0 +1,236 @@
+// Package flow is the sign-in: one attempt, from the first click to a session.
+//
+// Submit is the only way in. It reads as DESIGN §3 draws it: a place in the queue
+// (memory), a try spent (short write), the check (slow, no transaction), and the
+// commit in which decision, state and record are one. Steps never route to each
+// other; each ends by asking next, one pure switch, what comes now.
+package flow
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"gatehouse/authenticators"
+	"gatehouse/events"
+	"gatehouse/fault"
+	"gatehouse/id"
+	"gatehouse/limits"
+	"gatehouse/seal"
+	"gatehouse/sessions"
+	"gatehouse/store"
+)
+
+// Step is what a person is asked to do next.
+type Step string
+
+const (
+	Password      Step = "password"       // e-mail and password
+	Code          Step = "totp"           // a code from an authenticator app
+	Recovery      Step = "recovery-code"  // or one of the recovery codes
+	LinkSent      Step = "link-sent"      // open the link we mailed
+	NewPassword   Step = "new-password"   // choose a password
+	Enrol         Step = "enrol-totp"     // set up an authenticator app
+	RecoveryCodes Step = "recovery-codes" // keep the recovery codes
+	Done          Step = "done"
+)
+
+// Purpose is why the attempt was begun.
+type Purpose string
+
+const (
+	SignIn     Purpose = "signin"
+	Fresh      Purpose = "fresh"      // signed in already; proves it again for a sensitive change
+	Invitation Purpose = "invitation" // came through an invitation link
+	Reset      Purpose = "reset"      // came through a forgotten-password link
+)
+
+// Action is what a person submits.
+type Action string
+
+const (
+	ShowPassword   Action = "password"       // Email, Secret
+	ShowCode       Action = "totp"           // Secret
+	ShowRecovery   Action = "recovery-code"  // Secret
+	ChoosePassword Action = "new-password"   // Secret
+	EnrolCode      Action = "enrol-totp"     // Secret (a code), Name
+	ConfirmCodes   Action = "recovery-codes" // Confirmed
+	OpenLink       Action = "open-link"      // Link
+	ResendLink     Action = "resend-link"    //
+	ForgotPassword Action = "forgot"         // Email
+	AskUnlock      Action = "unlock"         // Email
+	ProveAfresh    Action = "fresh"          // Session
+)
+
+// Who asks: everything about the other end that is known without believing it.
+type Who struct {
+	Device  id.Device  // of the sealed device token; attempts are bound to it
+	Network netip.Addr // of the client, after listed proxies
+	Agent   string     // User-Agent, bounded
+	Place   string     // words, "" when not known
+	Locale  string     // BCP 47, of the request
+}
+
+// Input is one submission.
+type Input struct {
+	Do        Action
+	Attempt   string // the sealed attempt, "" at the start
+	Email     string
+	Secret    seal.Secret
+	Name      string
+	Confirmed bool
+	Link      seal.Secret
+	Session   *sessions.Ticket // the caller's session, already checked; nil when not signed in
+	Return    string           // local path to go to when done; web has vetted it
+	Who       Who
+}
+
+// Outcome is the answer to one submission.
+type Outcome struct {
+	Next    Step
+	Attempt string          // sealed; carried by cookie or API reply. "" when there is none
+	Ticket  string          // sealed session ticket, only when Next is Done
+	Session sessions.Ticket // the same, opened
+	Refusal *Refusal        // nil: what was submitted was accepted
+	View    View
+
+	revoked []sessions.Revocation // told to this node's checker once committed
+}
+
+// Refusal is a verdict, committed like a success. It is never an error of ours.
+type Refusal struct {
+	Code       fault.Code
+	Hint       string // words key, "" for none
+	HintFields []any
+	Reasons    []authenticators.Reason // why a new password is not accepted
+	RetryAfter time.Duration
+}
+
+// View is what a page or program needs to ask for the next step.
+type View struct {
+	ID      id.Attempt // names the attempt without opening anything
+	Purpose Purpose
+	Email   string
+	Name    string
+	Other   []Step        // other ways to do this step
+	Secret  seal.Secret   // Enrol: base32, to be typed
+	URI     seal.Secret   // Enrol: otpauth://
+	Codes   []seal.Secret // RecoveryCodes
+	Why     string        // NewPassword: why one is asked for ("compromised", "expired"), or ""
+	Return  string
+}
+
+// Limits are the numbers behind "pay before you look".
+type Limits struct {
+	PerName    limits.Rule // a name from devices its owner has not used
+	PerDevice  limits.Rule // a name from one device its owner has used
+	PerLink    limits.Rule // a name from a browser that opened a mailed link
+	PerNetwork limits.Rule
+	CodeName   limits.Rule // second-authenticator codes, as the three above
+	CodeDevice limits.Rule
+	Mail       limits.Rule // mails asked for, per address
+	MailNet    limits.Rule // mails asked for, per network
+}
+
+// DefaultLimits are five tries in 15 minutes for anything that can be guessed.
+func DefaultLimits() Limits {
+	const quarter = 15 * time.Minute
+	return Limits{
+		PerName:    limits.Rule{Name: "name", Max: 5, Per: quarter},
+		PerDevice:  limits.Rule{Name: "device", Max: 5, Per: quarter},
+		PerLink:    limits.Rule{Name: "link", Max: 5, Per: quarter},
+		PerNetwork: limits.Rule{Name: "network", Max: 100, Per: quarter},
+		CodeName:   limits.Rule{Name: "code", Max: 5, Per: quarter},
+		CodeDevice: limits.Rule{Name: "code-device", Max: 5, Per: quarter},
+		Mail:       limits.Rule{Name: "mail", Max: 3, Per: time.Hour},
+		MailNet:    limits.Rule{Name: "mail-network", Max: 20, Per: time.Hour},
+	}
+}
+
+// Flow holds what a sign-in needs. cmd fills every field, once.
+type Flow struct {
+	Store    *store.Store
+	Keys     *seal.Keys
+	Log      *events.Log
+	Auth     *authenticators.Set
+	Policy   authenticators.Policy
+	Lists    authenticators.Lists
+	Leaked   func(ctx context.Context, pw seal.Secret) bool // outside look-up, fails open; nil = off
+	Sessions *sessions.Checker
+	Limits   Limits
+	Places   chan struct{} // its capacity bounds how many sign-ins are inside at once
+	Global   *rate.Limiter // sign-in steps of everybody on this node
+	Origin   string        // the configured public origin, the only source of links
+	Product  string        // the issuer shown in authenticator apps
+	Now      func() time.Time
+	Rand     io.Reader
+	Slog     *slog.Logger
+	Nudge    func() // wakes the mail sender; never waits
+}
+
+// attemptLife is how long a person may take from password to session: long
+// enough to find a phone and write down ten codes.
+const attemptLife = 30 * time.Minute
+
+// Submit takes one step. An error is ours (fault.Unavailable, fault.Busy, …) and
+// says nothing about the person; a refusal is in the Outcome.
+func (f *Flow) Submit(ctx context.Context, in Input) (Outcome, error) {
+	leave, err := f.admit()
+	if err != nil {
+		return Outcome{}, err
+	}
+	defer leave()
+	switch in.Do {
+	case ShowPassword:
+		return f.showPassword(ctx, in)
+	case ShowCode, ShowRecovery:
+		return f.showSecond(ctx, in)
+	case ChoosePassword:
+		return f.choosePassword(ctx, in)
+	case EnrolCode:
+		return f.enrolCode(in)
+	case ConfirmCodes:
+		return f.confirmCodes(ctx, in)
+	case OpenLink:
+		return f.openLink(ctx, in)
+	case ResendLink:
+		return f.resendLink(ctx, in)
+	case ForgotPassword, AskUnlock:
+		return f.mailLink(ctx, in)
+	case ProveAfresh:
+		return f.proveAfresh(ctx, in)
+	}
+	return Outcome{}, fault.New(fault.BadRequest, nil)
+}
+
+// Resume tells what an attempt is waiting for, from the sealed attempt alone.
+// fault.AttemptExpired when it is too old, forged or another browser's.
+func (f *Flow) Resume(sealed string, who Who) (Outcome, error) {
+	a, err := f.open(sealed, who)
+	if err != nil {
+		return Outcome{}, err
+	}
+	return Outcome{Next: a.At, Attempt: sealed, View: f.view(a)}, nil
+}
+
+// admit takes a place before a secret is looked at or a try is spent.
+func (f *Flow) admit() (leave func(), err error) {
+	if !f.Global.AllowN(f.Now(), 1) {
+		return nil, fault.New(fault.Busy, nil)
+	}
+	select {
+	case f.Places <- struct{}{}:
+		return func() { <-f.Places }, nil
+	default:
+		return nil, fault.New(fault.Busy, nil)
+	}
+}
+
+// refuse ends a step with a refusal and stays where the attempt was.
+func refuse(next Step, code fault.Code) Outcome {
+	return Outcome{Next: next, Refusal: &Refusal{Code: code}}
+}

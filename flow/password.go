@@ -1,0 +1,202 @@
+package flow
+
+import (
+	"context"
+
+	"gatehouse/accounts"
+	"gatehouse/authenticators"
+	"gatehouse/events"
+	"gatehouse/fault"
+	"gatehouse/proof"
+	"gatehouse/seal"
+	"gatehouse/store"
+)
+
+// maxPassword bounds what is hashed, in bytes; ASVS 5.0 6.2.9 wants at least 64 characters.
+const maxPassword = 1024
+
+// showPassword takes e-mail and password.
+func (f *Flow) showPassword(ctx context.Context, in Input) (Outcome, error) {
+	if len(in.Secret) > maxPassword {
+		return Outcome{Next: Password, Attempt: in.Attempt, Refusal: &Refusal{Code: fault.PasswordTooLong}}, nil
+	}
+	a, key, err := f.attemptFor(in)
+	if err != nil {
+		return Outcome{}, err
+	}
+	c, err := f.chargeName(ctx, key, a, in.Who)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if !c.answer.Allowed {
+		return overLimit(in, Password, c), nil
+	}
+	v, err := f.Auth.Check(ctx, proof.Password, c.kept, authenticators.Shown{Secret: in.Secret, Now: f.Now()})
+	if err != nil {
+		return Outcome{}, err
+	}
+	if !v.OK || !c.account.Status.MaySignIn() {
+		return f.passwordRefused(ctx, a, c, v, in)
+	}
+	if err := f.rehash(ctx, c, v, in.Secret); err != nil {
+		return Outcome{}, err
+	}
+	return f.passwordShown(ctx, a, c, v, in)
+}
+
+// attemptFor goes on with the attempt of a link or a fresh proof, when it is
+// about the same person, or begins a new one. The key is what limits count by.
+func (f *Flow) attemptFor(in Input) (attempt, string, error) {
+	key, err := accounts.Canonical(in.Email)
+	if err != nil {
+		key = bounded(in.Email) // no account has such a name; it costs the same to be told so
+	}
+	if in.Attempt == "" {
+		return f.begin(SignIn, in), key, nil
+	}
+	a, err := f.open(in.Attempt, in.Who)
+	if err != nil && in.Email == "" {
+		return a, "", err
+	}
+	if err != nil || a.At != Password || a.Account == "" {
+		return f.begin(SignIn, in), key, nil
+	}
+	own, err := accounts.Canonical(a.Email)
+	if err == nil && (in.Email == "" || own == key || a.Purpose == Fresh) {
+		return a, own, nil
+	}
+	return f.begin(SignIn, in), key, nil
+}
+
+// bounded keeps an impossible name short enough to be counted.
+func bounded(s string) string { return "?" + s[:min(len(s), 254)] }
+
+// passwordRefused answers an unknown name, a wrong password, a disabled and a
+// locked account with the same words after the same work; only the log knows.
+func (f *Flow) passwordRefused(ctx context.Context, a attempt, c charged, v authenticators.Verdict, in Input) (Outcome, error) {
+	kind, reason := events.SignInRefused, "wrong-password"
+	switch {
+	case c.account.ID == events.Nobody:
+		reason = "unknown-name"
+	case v.OK:
+		reason = string(c.account.Status)
+	case c.kept.Password == nil:
+		reason = "no-password"
+	}
+	if a.Purpose == Fresh {
+		kind = events.FreshRefused
+	}
+	err := f.Store.Essential(ctx, func(tx *store.Tx) error {
+		_, err := f.Log.Append(tx, events.Event{
+			Kind: kind, Account: c.account.ID, Actor: events.Anonymous, Attempt: a.ID, Session: a.Session,
+			Data: map[string]string{"reason": reason, "method": "password"}, Personal: in.Who.personal(),
+		})
+		return err
+	})
+	if err != nil {
+		return Outcome{}, err
+	}
+	return Outcome{Next: Password, Attempt: in.Attempt, Refusal: &Refusal{Code: fault.WrongCredentials}}, nil
+}
+
+// rehash renews a hash made with older parameters or an older pepper key, while
+// the password is at hand.
+func (f *Flow) rehash(ctx context.Context, c charged, v authenticators.Verdict, pw seal.Secret) error {
+	if !v.Stale {
+		return nil
+	}
+	hash, err := f.Auth.Hasher.Hash(ctx, c.account.ID, pw)
+	if err != nil {
+		return err
+	}
+	return f.Store.Essential(ctx, func(tx *store.Tx) error {
+		changed, err := authenticators.RefreshHash(tx, c.account.ID, c.kept.Password.Hash, hash)
+		if err != nil || !changed {
+			return err
+		}
+		_, err = f.Log.Append(tx, events.Event{Kind: events.PasswordRehashed, Account: c.account.ID, Actor: events.System})
+		return err
+	})
+}
+
+// passwordShown goes on after a right password. Nothing is decided here that the
+// last commit does not decide again, so it only reads.
+func (f *Flow) passwordShown(ctx context.Context, a attempt, c charged, v authenticators.Verdict, in Input) (Outcome, error) {
+	a.Account, a.Email, a.Name = c.account.ID, c.account.Email, c.account.Name
+	a.Proofs = append(withoutMethod(a.Proofs, proof.Password), v.Proof)
+	a.Tries = append(a.Tries, c.answer.Spent...)
+	if a.Purpose != Fresh {
+		a.Why = f.mustChange(ctx, c.kept, in.Secret)
+	}
+	linkGood, err := f.linkGood(ctx, a, c.account)
+	if err != nil {
+		return Outcome{}, err
+	}
+	return f.goOn(ctx, a, factsOf(c.kept, linkGood, a.Why), in.Who)
+}
+
+// mustChange says why a password that is right must be replaced before a session
+// starts: only evidence of compromise, or what the legacy preset demands.
+func (f *Flow) mustChange(ctx context.Context, kept authenticators.Kept, pw seal.Secret) string {
+	switch {
+	case kept.Password.MustChange != "":
+		return kept.Password.MustChange
+	case f.leaked(ctx, pw):
+		return "compromised"
+	case f.Policy.Expired(kept.Password.MadeAt, f.Now()):
+		return "expired"
+	}
+	return ""
+}
+
+// leaked tells whether a password stands in a list of leaked ones. The outside
+// look-up has its own short budget and fails open.
+func (f *Flow) leaked(ctx context.Context, pw seal.Secret) bool {
+	return f.Lists.Breached.Contains(pw) || authenticators.Embedded().Contains(pw) || f.Leaked != nil && f.Leaked(ctx, pw)
+}
+
+func withoutMethod(ps []proof.Proof, m proof.Method) []proof.Proof {
+	var rest []proof.Proof
+	for _, p := range ps {
+		if p.Method != m {
+			rest = append(rest, p)
+		}
+	}
+	return rest
+}
+
+// goOn moves an attempt to its next step and prepares what that step shows.
+func (f *Flow) goOn(ctx context.Context, a attempt, fs facts, who Who) (Outcome, error) {
+	a.At = next(a, fs)
+	switch a.At {
+	case Enrol:
+		if err := f.startEnrolment(&a); err != nil {
+			return Outcome{}, err
+		}
+	case LinkSent:
+		if err := f.mailEnrolLink(ctx, a, who); err != nil {
+			return Outcome{}, err
+		}
+	}
+	return f.outcome(a, who, nil)
+}
+
+// linkGood reads whether the link an attempt came through still holds.
+func (f *Flow) linkGood(ctx context.Context, a attempt, account accounts.Account) (good bool, err error) {
+	if a.Link == "" {
+		return false, nil
+	}
+	err = f.Store.EssentialRead(ctx, func(tx *store.Tx) error {
+		good, err = f.linkStands(tx, a, account)
+		return err
+	})
+	return good, err
+}
+
+func (f *Flow) linkStands(tx *store.Tx, a attempt, account accounts.Account) (bool, error) {
+	if a.Link == "" {
+		return false, nil
+	}
+	l, found, err := accounts.LinkByID(tx, a.Link)
+	return found && l.Good(account, tx.Now(), string(a.ID)), err
+}

@@ -1,0 +1,86 @@
+// Package sessions keeps what follows a sign-in. A session is three things
+// (DESIGN §4): a sealed ticket in the person's cookie, a row for listing and
+// ending it, and a set of revocations in memory, so that a check costs
+// microseconds and no query.
+package sessions
+
+import (
+	"encoding/json"
+	"time"
+
+	"gatehouse/fault"
+	"gatehouse/id"
+	"gatehouse/proof"
+	"gatehouse/seal"
+)
+
+// Policy holds the life of sessions.
+type Policy struct {
+	Idle       time.Duration // over when not used for this long
+	Absolute   time.Duration // over this long after the sign-in, whatever happens
+	WarnBefore time.Duration // how long before the idle end the page warns
+	Fresh      time.Duration // how old a full proof may be for a sensitive change (≤ 5 min)
+}
+
+// DefaultPolicy follows SP 800-63B-4 §2.2.3 (AAL2: 1 h idle, 24 h overall) on the
+// short side, as people who keep books expect of software that pays.
+func DefaultPolicy() Policy {
+	return Policy{Idle: 30 * time.Minute, Absolute: 12 * time.Hour, WarnBefore: 2 * time.Minute, Fresh: 5 * time.Minute}
+}
+
+// Ticket is what the session cookie holds, sealed.
+type Ticket struct {
+	Session       id.Session    `json:"s"`
+	Account       id.Account    `json:"a"`
+	Epoch         int64         `json:"e"`
+	Device        id.Device     `json:"d"`
+	Proofs        []proof.Proof `json:"p"`
+	MadeAt        time.Time     `json:"m"` // when the sign-in was complete
+	IssuedAt      time.Time     `json:"i"` // when this copy of the ticket was sealed
+	IdleUntil     time.Time     `json:"u"`
+	AbsoluteUntil time.Time     `json:"x"`
+	Standby       bool          `json:"b,omitempty"` // made while the primary database was away
+}
+
+// AuthTime is when the person last proved themselves in full (OIDC auth_time).
+func (t Ticket) AuthTime() time.Time { return proof.Oldest(t.Proofs) }
+
+// FreshUntil is until when the proofs permit a sensitive change.
+func (t Ticket) FreshUntil(p Policy) time.Time { return t.AuthTime().Add(p.Fresh) }
+
+// NewTicket is the ticket of a session that starts, or starts anew, now.
+func NewTicket(session id.Session, account id.Account, epoch int64, device id.Device, proofs []proof.Proof, p Policy, now time.Time) Ticket {
+	t := Ticket{Session: session, Account: account, Epoch: epoch, Device: device, Proofs: proofs, MadeAt: now, AbsoluteUntil: now.Add(p.Absolute)}
+	return t.renewed(p, now)
+}
+
+// renewed moves the idle end, never past the absolute one.
+func (t Ticket) renewed(p Policy, now time.Time) Ticket {
+	t.IssuedAt = now
+	t.IdleUntil = now.Add(p.Idle)
+	if t.IdleUntil.After(t.AbsoluteUntil) {
+		t.IdleUntil = t.AbsoluteUntil
+	}
+	return t
+}
+
+// Seal makes the cookie's text. It stops opening at the idle end by itself.
+func (t Ticket) Seal(keys *seal.Keys) (string, error) {
+	plain, err := json.Marshal(t)
+	if err != nil {
+		return "", err
+	}
+	return keys.SealToken(seal.Ticket, "", t.IdleUntil, plain)
+}
+
+func openTicket(keys *seal.Keys, token string, now time.Time) (Ticket, error) {
+	var t Ticket
+	plain, err := keys.OpenToken(seal.Ticket, "", now, token)
+	if err != nil {
+		return t, fault.New(fault.NotSignedIn, err)
+	}
+	if err := json.Unmarshal(plain, &t); err != nil {
+		return t, fault.New(fault.NotSignedIn, err)
+	}
+	return t, nil
+}
