@@ -182,11 +182,12 @@ func (s *Store) attempt(ctx context.Context, p pool, fn func(*Tx) error) (again 
 	t := &Tx{ctx: ctx, store: s, tx: sqlTx}
 	err = inside(t, fn)
 	t.closeRows()
-	switch {
-	case t.broken != nil && t.drop:
+	if t.drop {
+		sqlTx.Rollback() // database/sql lets go of a connection only after it
 		discard(conn)
-		return t.again, t.broken
-	case t.broken != nil && (err == nil || t.again):
+	}
+	switch {
+	case t.broken != nil && (t.again || t.drop || err == nil):
 		return t.again, t.broken
 	case err != nil || p.tx.ReadOnly:
 		return false, err

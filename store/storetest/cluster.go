@@ -24,11 +24,11 @@ import (
 // Postgres returns the address of a fresh, empty database, dropped after the test.
 func Postgres(t testing.TB) string {
 	t.Helper()
-	server, err := startOnce()
+	c, err := startOnce()
 	if err != nil {
 		t.Fatalf("PostgreSQL is needed and missing: %v", err)
 	}
-	name := "gatehouse_" + rand.Text()
+	server, name := c.server, "gatehouse_"+rand.Text()
 	administer(t, server, `CREATE DATABASE "`+name+`"`)
 	t.Cleanup(func() { administer(t, server, `DROP DATABASE "`+name+`" WITH (FORCE)`) })
 	u, err := url.Parse(server)
@@ -54,11 +54,16 @@ func administer(t testing.TB, server, statement string) {
 	}
 }
 
-// startOnce returns the address of the server, starting one for this process if
-// the environment names none.
-var startOnce = sync.OnceValues(func() (string, error) {
+// cluster is a running server.
+type cluster struct {
+	server string         // a superuser's address
+	end    io.WriteCloser // held, because the server stops when it closes; nil for one that is not ours
+}
+
+// startOnce starts a server for this process if the environment names none.
+var startOnce = sync.OnceValues(func() (cluster, error) {
 	if server := os.Getenv("GATEHOUSE_TEST_POSTGRES"); server != "" {
-		return server, nil
+		return cluster{server: server}, nil
 	}
 	return startCluster()
 })
@@ -72,36 +77,42 @@ read -r end
 kill -QUIT $! && wait $!
 rm -rf "$2"`
 
-func startCluster() (server string, err error) {
+func startCluster() (cluster, error) {
 	bin, err := findPostgres()
 	if err != nil {
-		return "", err
+		return cluster{}, err
 	}
 	asWhom, err := notRoot()
 	if err != nil {
-		return "", err
+		return cluster{}, err
 	}
 	dir, err := os.MkdirTemp("", "gatehouse-postgres-")
 	if err != nil {
-		return "", err
+		return cluster{}, err
 	}
+	c, err := startIn(dir, bin, asWhom)
+	if err != nil {
+		return c, errors.Join(err, os.RemoveAll(dir))
+	}
+	return c, waitFor(c.server, dir)
+}
+
+func startIn(dir, bin string, asWhom person) (cluster, error) {
 	if err := asWhom.own(dir); err != nil {
-		return "", errors.Join(err, os.RemoveAll(dir))
+		return cluster{}, err
 	}
 	if err := initialise(asWhom, bin, dir); err != nil {
-		return "", errors.Join(err, os.RemoveAll(dir))
+		return cluster{}, err
 	}
 	cmd := asWhom.command("sh", "-c", keeper, "sh", bin, dir)
 	cmd.SysProcAttr.Setpgid = true // Ctrl-C is for the tests; the keeper goes after them
-	if _, err := cmd.StdinPipe(); err != nil {
-		return "", err
+	end, err := cmd.StdinPipe()
+	if err != nil {
+		return cluster{}, err
 	}
-	if err := cmd.Start(); err != nil {
-		return "", errors.Join(err, os.RemoveAll(dir))
-	}
-	server = (&url.URL{Scheme: "postgres", User: url.User("postgres"), Path: "/postgres",
+	server := (&url.URL{Scheme: "postgres", User: url.User("postgres"), Path: "/postgres",
 		RawQuery: url.Values{"host": {dir}}.Encode()}).String()
-	return server, waitFor(server, dir)
+	return cluster{server, end}, cmd.Start()
 }
 
 // settings make a server that is quick, private and good for nothing but tests:
