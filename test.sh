@@ -163,7 +163,7 @@ start_postgres() {
 		port=$((20000 + RANDOM % 12000))
 		as_postgres "$pgbin/pg_ctl" -D "$dir/data" -l "$dir/log" -w -t 60 -o "-p $port -c listen_addresses=127.0.0.1 \
 			-c unix_socket_directories=$dir -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
-			-c max_connections=200 -c shared_buffers=128MB" start >/dev/null 2>&1 && break
+			-c max_connections=300 -c shared_buffers=64MB -c deadlock_timeout=50ms" start >/dev/null 2>&1 && break
 		[ "$try" -lt 5 ] || { echo "test.sh: PostgreSQL did not start:" >&2; cat "$dir/log" >&2; exit 1; }
 	done
 	export GATEHOUSE_TEST_POSTGRES="postgres://postgres:$password@127.0.0.1:$port/postgres?sslmode=disable"
@@ -186,7 +186,10 @@ part_modules() {
 	go mod verify
 }
 
-part_vet() { go vet ./...; }
+part_vet() {
+	go vet ./...
+	go vet -tags drill ./cmd/gatehouse
+}
 
 # staticcheck has a module of its own, so that it never enters the program's.
 part_staticcheck() {
