@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -90,6 +91,7 @@ func (l *Log) Append(tx *store.Tx, e Event) (id.Event, error) {
 	if e.ID == "" {
 		e.ID = id.New[id.Event](e.MadeAt, l.rand)
 	}
+	e.Personal = cut(e.Personal)
 	e.Version, e.Node, e.Standby = d.Version, tx.Node(), tx.Standby()
 	e.NodeSeq = l.next(e.MadeAt)
 	sealed, err := l.sealPersonal(tx, e)
@@ -125,7 +127,7 @@ func check(e Event) (Definition, error) {
 	}
 	return d, errors.Join(
 		declared(e.Kind, "data", d.Data, e.Data, isCode),
-		declared(e.Kind, "personal", d.Personal, e.Personal, isShort))
+		declared(e.Kind, "personal", d.Personal, e.Personal, isAny))
 }
 
 // declared names fields in its errors, never values: those may be personal.
@@ -160,8 +162,20 @@ func isCode(s string) bool {
 	return true
 }
 
-// maxPersonal bounds a personal value, in bytes; longer ones are cut by the
-// caller, who knows what matters in it.
-const maxPersonal = 2048
+func isAny(string) bool { return true }
 
-func isShort(s string) bool { return len(s) <= maxPersonal }
+// maxPersonal bounds a personal value, in bytes.
+const maxPersonal = 512
+
+// cut shortens what is too long: a browser that sends kilobytes about itself
+// must not keep anyone from signing in.
+func cut(personal map[string]string) map[string]string {
+	short := make(map[string]string, len(personal))
+	for k, v := range personal {
+		if len(v) > maxPersonal {
+			v = strings.ToValidUTF8(v[:maxPersonal], "")
+		}
+		short[k] = v
+	}
+	return short
+}

@@ -38,7 +38,7 @@ type Message struct {
 
 // MaxTries bounds how often a mail is tried: with the waits of package notices
 // it is more than any mail's life, so it stops only what goes round in a circle.
-const MaxTries = 100
+const MaxTries = 1000
 
 // Lease is how long Take reserves a mail for the node that took it. A mail whose
 // node dies is sent by another after that.
@@ -130,9 +130,9 @@ func Take(tx *store.Tx, keys *seal.Keys, now time.Time, limit int) ([]Message, e
 // Sent records that a mail has gone, and wipes what it held.
 func Sent(tx *store.Tx, message id.Message, now time.Time) error { return markSent(tx, message, now) }
 
-// Failed records a try that failed and when to try next; given tells that there
-// is no next: the mail runs out before, or was tried too often.
-func Failed(tx *store.Tx, message id.Message, why Class, next time.Time) (given bool, err error) {
+// Failed records a try that failed and when to try next; gone tells that there
+// is no next: the mail runs out before, or was tried too often. Such a mail is wiped.
+func Failed(tx *store.Tx, message id.Message, why Class, next time.Time) (gone bool, err error) {
 	expires, tries, err := selectLife(tx, message)
 	if errors.Is(err, store.ErrNoRows) {
 		return false, nil
@@ -145,9 +145,6 @@ func Failed(tx *store.Tx, message id.Message, why Class, next time.Time) (given 
 	}
 	return false, postpone(tx, message, why, next)
 }
-
-// GiveUp records that a mail will never be sent, and wipes what it held.
-func GiveUp(tx *store.Tx, message id.Message, why Class) error { return giveUp(tx, message, why) }
 
 // Release gives a mail back that was taken and not tried: it is due now.
 func Release(tx *store.Tx, message id.Message, now time.Time) error {

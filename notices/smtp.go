@@ -1,0 +1,160 @@
+package notices
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	netmail "net/mail"
+	"net/textproto"
+	"time"
+
+	"github.com/wneessen/go-mail"
+	"github.com/wneessen/go-mail/smtp"
+
+	"gatehouse/outbox"
+	"gatehouse/seal"
+)
+
+// SMTP hands mails to a mail server, one connection each: they are few, and a
+// connection that hangs then holds up one mail.
+type SMTP struct {
+	Host     string
+	Port     int            // 0: 465 with ImplicitTLS, else 587
+	TLS      TLSMode        // "" = StartTLS
+	Roots    *x509.CertPool // nil: the system's
+	Username string         // "" = no authentication
+	Password seal.Secret
+	From     string        // mailbox, as in: Gatehouse <login@example.com>
+	Timeout  time.Duration // for connecting, and again for handing over; 5 s when zero
+}
+
+// TLSMode says how the way to the mail server is protected. Certificates are
+// checked in every mode that has TLS.
+type TLSMode string
+
+// The modes.
+const (
+	StartTLS      TLSMode = "starttls"      // STARTTLS or nothing
+	ImplicitTLS   TLSMode = "tls"           // from the first byte (RFC 8314 §3.3)
+	Opportunistic TLSMode = "opportunistic" // STARTTLS when offered; whoever sits between can take the offer away
+	NoTLS         TLSMode = "none"          // for a mail server on this machine
+)
+
+// Check tells what is wrong with the settings, without connecting.
+func (s *SMTP) Check() error {
+	if _, err := netmail.ParseAddress(s.From); err != nil {
+		return fmt.Errorf("notices: %q is not a sender such as: Gatehouse <login@example.com>", s.From)
+	}
+	_, err := s.client()
+	return err
+}
+
+// Send hands one mail over. Its error is always a *Failure.
+func (s *SMTP) Send(ctx context.Context, m Mail) error {
+	msg, err := message(m, s.From)
+	if err != nil {
+		return err
+	}
+	client, err := s.client()
+	if err != nil {
+		return &Failure{outbox.Other, err}
+	}
+	err = client.DialAndSendWithContext(ctx, msg)
+	if err == nil || msg.IsDelivered() { // a bad good-bye does not undo "250 queued"
+		return nil
+	}
+	return &Failure{classOf(err), err}
+}
+
+func (s *SMTP) client() (*mail.Client, error) {
+	timeout := s.Timeout
+	if timeout == 0 {
+		timeout = 5 * time.Second
+	}
+	options := []mail.Option{
+		mail.WithTimeout(timeout),
+		mail.WithTLSConfig(&tls.Config{ServerName: s.Host, RootCAs: s.Roots, MinVersion: tls.VersionTLS12}),
+	}
+	if from, err := netmail.ParseAddress(s.From); err == nil {
+		options = append(options, mail.WithHELO(domain(from.Address)))
+	}
+	if s.Username != "" {
+		options = append(options, mail.WithUsername(s.Username), mail.WithPassword(s.Password.Reveal()),
+			mail.WithOpportunisticSMTPAuth(mail.SMTPAuthSCRAMSHA256, mail.SMTPAuthPlain, mail.SMTPAuthLogin))
+	}
+	mode, err := s.protection()
+	if err != nil {
+		return nil, err
+	}
+	return mail.NewClient(s.Host, append(options, mode...)...)
+}
+
+func (s *SMTP) protection() ([]mail.Option, error) {
+	port := s.Port
+	if port == 0 {
+		port = 587
+	}
+	switch s.TLS {
+	case "", StartTLS:
+		return []mail.Option{mail.WithPort(port), mail.WithTLSPolicy(mail.TLSMandatory)}, nil
+	case Opportunistic:
+		return []mail.Option{mail.WithPort(port), mail.WithTLSPolicy(mail.TLSOpportunistic)}, nil
+	case NoTLS:
+		return []mail.Option{mail.WithPort(port), mail.WithTLSPolicy(mail.NoTLS)}, nil
+	case ImplicitTLS:
+		if s.Port == 0 {
+			port = 465
+		}
+		return []mail.Option{mail.WithPort(port), mail.WithSSL()}, nil
+	}
+	return nil, fmt.Errorf("notices: %q is not one of starttls, tls, opportunistic, none", s.TLS)
+}
+
+// classOf finds what kind of failure it was. The text of the error stays behind.
+func classOf(err error) outbox.Class {
+	if code := answer(err); code != 0 {
+		return classOfAnswer(code)
+	}
+	var record tls.RecordHeaderError
+	var certificate *tls.CertificateVerificationError
+	var alert tls.AlertError
+	var sent *mail.SendError
+	var network net.Error
+	switch {
+	case errors.As(err, &certificate), errors.As(err, &record), errors.As(err, &alert):
+		return outbox.NotTrusted
+	case errors.As(err, &network), errors.As(err, &sent), errors.Is(err, context.Canceled):
+		return outbox.Unreachable
+	case errors.Is(err, mail.ErrNoSupportedAuthDiscovered), errors.Is(err, smtp.ErrUnencrypted):
+		return outbox.NotAllowed
+	}
+	return outbox.NotTrusted // go-mail: no STARTTLS on offer, or no AUTH: the server is not the one we expect
+}
+
+// answer is the server's reply code, 0 when it gave none.
+func answer(err error) int {
+	var sent *mail.SendError
+	if errors.As(err, &sent) && sent.ErrorCode() != 0 {
+		return sent.ErrorCode()
+	}
+	var reply *textproto.Error
+	if errors.As(err, &reply) {
+		return reply.Code
+	}
+	return 0
+}
+
+func classOfAnswer(code int) outbox.Class {
+	switch {
+	case code == 530, code == 534, code == 535, code == 538: // RFC 4954 §6
+		return outbox.NotAllowed
+	case code >= 500:
+		return outbox.Refused
+	case code >= 400:
+		return outbox.Later
+	}
+	return outbox.Other
+}
