@@ -1,0 +1,64 @@
+package web
+
+import (
+	"net/http"
+
+	"gatehouse/authenticators"
+	"gatehouse/fault"
+	"gatehouse/words"
+)
+
+// apiStrength tells how a password does while it is being typed. It works only
+// inside a sign-in or a session: it is a meter for somebody choosing a password,
+// not a service for testing lists of them.
+func (s *Server) apiStrength(r *Request) error {
+	f, err := r.readFields()
+	if err != nil {
+		return err
+	}
+	pw, attempt := f.secret("password"), f.text("attempt")
+	person, err := r.chooser(f, attempt)
+	if err != nil {
+		return err
+	}
+	if len(pw.Reveal()) > authenticators.MaxPasswordBytes {
+		return fault.New(fault.PasswordTooLong, nil)
+	}
+	strength := authenticators.Estimate(pw, person)
+	judged := s.Policy.Judge(pw, person, s.Lists)
+	return r.JSON(http.StatusOK, apiStrong{
+		Score:      strength.Score,
+		Label:      r.Words().Say(strength.Label()),
+		Acceptable: len(judged) == 0,
+		Reasons:    sayReasons(r.Words(), append(judged, strength.Reasons...)),
+	})
+}
+
+// chooser is who chooses a password: the person of the attempt, or of the session.
+func (r *Request) chooser(f *reader, attempt string) (authenticators.Personal, error) {
+	person := authenticators.Personal{Email: boundedText(f.text("email"), maxField), Product: words.For().Say("product.name")}
+	who, _, err := r.whoByField(f)
+	if err != nil {
+		return person, err
+	}
+	if attempt == "" {
+		attempt = r.Attempt()
+	}
+	if attempt != "" {
+		if out, err := r.server.Flow.Resume(attempt, who); err == nil {
+			person.Email, person.Name = out.View.Email, out.View.Name
+			return person, nil
+		}
+	}
+	token, _ := r.server.sessionToken(r.HTTP)
+	_, _, err = r.server.Sessions.Check(token, r.server.Now())
+	return person, err
+}
+
+func sayReasons(w *words.Catalogue, why []authenticators.Reason) []apiReason {
+	said := make([]apiReason, 0, len(why))
+	for _, y := range why {
+		said = append(said, apiReason{y.Key, w.Say(y.Key, y.Fields()...)})
+	}
+	return said
+}
