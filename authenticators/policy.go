@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"gatehouse/fault"
 	"gatehouse/id"
 	"gatehouse/seal"
 )
@@ -68,13 +69,7 @@ func (p Policy) Note() string { return "policy." + string(p.Preset) + ".note" }
 
 // Reason says why a password is refused, or what a policy asks for, as a words
 // key with the number it needs.
-type Reason struct {
-	Key string
-	N   int
-}
-
-// Fields are the pairs for words.Say.
-func (r Reason) Fields() []any { return []any{"n", r.N} }
+type Reason = fault.Reason
 
 // The reasons, as words keys.
 const (
@@ -93,10 +88,10 @@ const (
 
 // Rules lists what the policy asks for, for the page where a password is chosen.
 func (p Policy) Rules() []Reason {
-	rules := []Reason{{"password.rule.length", p.MinLength}}
+	rules := []Reason{{Key: "password.rule.length", N: p.MinLength}}
 	add := func(when bool, key string, n int) {
 		if when {
-			rules = append(rules, Reason{key, n})
+			rules = append(rules, Reason{Key: key, N: n})
 		}
 	}
 	add(p.Letters && !p.Mixed, "password.rule.letter", 0)
@@ -121,7 +116,7 @@ type Lists struct {
 func (p Policy) Judge(pw seal.Secret, who Personal, lists Lists) []Reason {
 	text := pw.Reveal()
 	if len(text) > MaxPasswordBytes {
-		return []Reason{{ReasonLong, MaxPasswordBytes}}
+		return []Reason{{Key: ReasonLong, N: MaxPasswordBytes}}
 	}
 	why := p.judgeShape(normal(text))
 	forms := variants(text)
@@ -146,7 +141,7 @@ func (l Lists) common() *Breached {
 
 func (p Policy) judgeShape(text string) (why []Reason) {
 	if utf8.RuneCountInString(text) < p.MinLength || len(text) < MinPasswordBytes {
-		why = append(why, Reason{ReasonShort, p.MinLength})
+		why = append(why, Reason{Key: ReasonShort, N: p.MinLength})
 	}
 	lacks := func(asked bool, is func(rune) bool, key string) {
 		if asked && strings.IndexFunc(text, is) < 0 {

@@ -128,3 +128,22 @@ func Of(err error) Code {
 	}
 	return Internal
 }
+
+// Refusal is a verdict about what was submitted. It is a value, committed like a
+// success; it is never an error of ours.
+type Refusal struct {
+	Code       Code
+	Hint       string // words key of what may help, "" for none
+	HintFields []any  // pairs for words.Say
+	Reasons    []Reason
+	RetryAfter time.Duration // how long until a try is left; zero when it does not matter
+}
+
+// Reason says why something was not accepted, as a words key with the number it needs.
+type Reason struct {
+	Key string
+	N   int
+}
+
+// Fields are the pairs for words.Say.
+func (r Reason) Fields() []any { return []any{"n", r.N} }

@@ -91,7 +91,7 @@ func (f *Flow) tellLimited(tx *store.Tx, c charged, who Who) error {
 	}
 	_, err := f.Log.Append(tx, events.Event{
 		Kind: events.SignInLimited, Account: c.account.ID, Actor: events.Anonymous,
-		Data: map[string]string{"scope": c.answer.Rule}, Personal: who.personal(),
+		Data: map[string]string{"scope": c.answer.Rule}, Personal: who.Personal(),
 	})
 	return err
 }
@@ -100,16 +100,4 @@ func (f *Flow) tellLimited(tx *store.Tx, c charged, who Who) error {
 // checked, and it looks the same for names we know and names we do not.
 func overLimit(in Input, next Step, c charged) Outcome {
 	return Outcome{Next: next, Attempt: in.Attempt, Refusal: &Refusal{Code: fault.TooManyTries, RetryAfter: c.answer.RetryAfter}}
-}
-
-// personal is what events and sessions keep of who asked, sealed.
-func (w Who) personal() map[string]string {
-	p := map[string]string{"agent": w.Agent, "device": string(w.Device)}
-	if w.Network.IsValid() {
-		p["network"] = w.Network.String()
-	}
-	if w.Place != "" {
-		p["place"] = w.Place
-	}
-	return p
 }

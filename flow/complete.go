@@ -18,7 +18,6 @@ import (
 	"gatehouse/proof"
 	"gatehouse/sessions"
 	"gatehouse/store"
-	"gatehouse/words"
 )
 
 // complete ends an attempt with a session. It runs in the transaction that used
@@ -45,7 +44,7 @@ func (f *Flow) complete(tx *store.Tx, a attempt, account accounts.Account, in In
 	session := id.Derive[id.Session](string(a.ID), "session")
 	t := sessions.NewTicket(session, account.ID, account.Epoch, in.Who.Device, a.Proofs, f.Sessions.Policy, tx.Now())
 	t.Standby = tx.Standby()
-	if err := sessions.Insert(tx, f.Keys, t, a.ID, in.Who.seen()); err != nil {
+	if err := sessions.Insert(tx, f.Keys, t, a.ID, in.Who.Seen()); err != nil {
 		return Outcome{}, err
 	}
 	if err := f.recordSignIn(tx, a, t, in.Who); err != nil {
@@ -80,7 +79,7 @@ func (f *Flow) recordSignIn(tx *store.Tx, a attempt, t sessions.Ticket, who Who)
 	}
 	_, err := f.Log.Append(tx, events.Event{
 		Kind: kind, Account: a.Account, Actor: string(a.Account), Attempt: a.ID, Session: t.Session,
-		Data: map[string]string{"method": methods(a.Proofs)}, Personal: who.personal(),
+		Data: map[string]string{"method": methods(a.Proofs)}, Personal: who.Personal(),
 	})
 	return err
 }
@@ -103,7 +102,7 @@ func (f *Flow) noticeDevice(tx *store.Tx, a attempt, account accounts.Account, w
 	if err != nil || !fresh || first {
 		return err
 	}
-	_, err = f.Log.Append(tx, events.Event{Kind: events.DeviceNew, Account: account.ID, Actor: string(account.ID), Attempt: a.ID, Personal: who.personal()})
+	_, err = f.Log.Append(tx, events.Event{Kind: events.DeviceNew, Account: account.ID, Actor: string(account.ID), Attempt: a.ID, Personal: who.Personal()})
 	if err != nil {
 		return err
 	}
@@ -152,29 +151,8 @@ func (f *Flow) after(out Outcome, err error) (Outcome, error) {
 
 // notice is a mail to a person about something that has happened.
 func (f *Flow) notice(to accounts.Account, kind outbox.Kind, message id.Message, who Who) outbox.Message {
-	m := outbox.Message{ID: message, Kind: kind, Account: to.ID, To: to.Email, Locale: to.Locale, Fields: map[string]string{
-		outbox.Time: f.Now().UTC().Format(time.RFC3339), outbox.Device: words.For(to.Locale).Device(who.Agent),
-	}}
-	put := func(field, value string) {
-		if value != "" {
-			m.Fields[field] = value
-		}
-	}
-	put(outbox.Name, to.Name)
-	put(outbox.Zone, to.Zone)
-	put(outbox.Place, who.Place)
-	if who.Network.IsValid() {
-		put(outbox.Network, who.Network.String())
-	}
-	return m
-}
-
-func (w Who) seen() sessions.Seen {
-	s := sessions.Seen{Agent: w.Agent, Place: w.Place}
-	if w.Network.IsValid() {
-		s.Network = w.Network.String()
-	}
-	return s
+	return outbox.Notice(kind, message, outbox.To{Account: to.ID, Email: to.Email, Name: to.Name, Locale: to.Locale, Zone: to.Zone},
+		outbox.About{At: f.Now(), Agent: who.Agent, Place: who.Place, Network: who.Network})
 }
 
 func number(n int) string { return strconv.Itoa(n) }

@@ -57,10 +57,10 @@ func (f *Flow) judge(ctx context.Context, a attempt, password id.Authenticator, 
 	var old []authenticators.PasswordHash
 	var kept authenticators.Kept
 	err = f.Store.EssentialRead(ctx, func(tx *store.Tx) (err error) {
-		if who, err = Personal(tx, a.Account, f.Product); err != nil {
+		if who, err = personal(tx, a.Account, f.Product); err != nil {
 			return err
 		}
-		if old, err = authenticators.OldPasswords(tx, a.Account, f.Policy.KeepOld); err != nil {
+		if old, err = authenticators.OldPasswords(tx, a.Account, f.Choose.Policy.KeepOld); err != nil {
 			return err
 		}
 		kept, err = authenticators.Load(tx, f.Keys, a.Account)
@@ -75,28 +75,15 @@ func (f *Flow) judge(ctx context.Context, a attempt, password id.Authenticator, 
 			return nil, v.OK, err
 		}
 	}
-	reasons = f.Policy.Judge(pw, who, f.Lists)
-	if len(reasons) == 0 && f.Leaked != nil && f.Leaked(ctx, pw) {
-		reasons = append(reasons, authenticators.Reason{Key: authenticators.ReasonBreached})
+	if len(old) == 0 && a.Why != "" && kept.Password != nil {
+		old = append(old, kept.Password.Hash) // what leaked or ran out is never good for another round
 	}
-	reused, err := f.reused(ctx, a, old, kept, pw)
-	if err == nil && reused {
-		reasons = append(reasons, authenticators.Reason{Key: authenticators.ReasonReused, N: max(f.Policy.KeepOld, 1)})
-	}
+	reasons, err = f.Choose.Judge(ctx, a.Account, pw, who, old)
 	return reasons, false, err
 }
 
-// reused compares with the last few passwords where the policy asks for it, and
-// always with the one that is being replaced because it leaked or ran out.
-func (f *Flow) reused(ctx context.Context, a attempt, old []authenticators.PasswordHash, kept authenticators.Kept, pw seal.Secret) (bool, error) {
-	if len(old) == 0 && a.Why != "" && kept.Password != nil {
-		old = append(old, kept.Password.Hash)
-	}
-	return f.Auth.Hasher.Reused(ctx, a.Account, old, pw)
-}
-
-// Personal gathers the words an attacker tries first for a person.
-func Personal(tx *store.Tx, account id.Account, product string) (authenticators.Personal, error) {
+// personal gathers the words an attacker tries first for a person.
+func personal(tx *store.Tx, account id.Account, product string) (authenticators.Personal, error) {
 	p := authenticators.Personal{Product: product}
 	who, _, err := accounts.ByID(tx, account)
 	if err != nil {
@@ -158,7 +145,7 @@ func (f *Flow) replacePassword(tx *store.Tx, a *attempt, account *accounts.Accou
 	if err != nil {
 		return nil, err
 	}
-	if err := authenticators.SetPassword(tx, a.Account, p, max(f.Policy.KeepOld-1, 0)); err != nil {
+	if err := authenticators.SetPassword(tx, a.Account, p, max(f.Choose.Policy.KeepOld-1, 0)); err != nil {
 		return nil, err
 	}
 	kind, data := events.PasswordChanged, map[string]string{"by": "person"}
@@ -168,7 +155,7 @@ func (f *Flow) replacePassword(tx *store.Tx, a *attempt, account *accounts.Accou
 	case a.LinkKind == accounts.Reset:
 		kind, data = events.PasswordReset, map[string]string{"link": string(a.Link)}
 	}
-	_, err = f.Log.Append(tx, events.Event{Kind: kind, Account: a.Account, Actor: string(a.Account), Attempt: a.ID, Data: data, Personal: who.personal()})
+	_, err = f.Log.Append(tx, events.Event{Kind: kind, Account: a.Account, Actor: string(a.Account), Attempt: a.ID, Data: data, Personal: who.Personal()})
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +190,7 @@ func (f *Flow) spendLink(tx *store.Tx, a attempt, who Who) error {
 		return err
 	}
 	_, err = f.Log.Append(tx, events.Event{Kind: events.LinkSpent, Account: a.Account, Actor: string(a.Account), Attempt: a.ID,
-		Data: map[string]string{"kind": string(a.LinkKind), "link": string(a.Link)}, Personal: who.personal()})
+		Data: map[string]string{"kind": string(a.LinkKind), "link": string(a.Link)}, Personal: who.Personal()})
 	return err
 }
 
@@ -254,7 +241,7 @@ func (f *Flow) enrolCode(in Input) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	a.Enrolled.Name = AppName(in.Name)
+	a.Enrolled.Name = appName(in.Name)
 	a.Enrolled.Proof = proof.Proof{Method: proof.TOTP, Authenticator: string(a.Enrolled.ID), Version: 1, At: now, Step: step, Drift: drift}
 	a.Enrolled.Codes = nil
 	for _, c := range codes {
@@ -264,9 +251,9 @@ func (f *Flow) enrolCode(in Input) (Outcome, error) {
 	return f.outcome(a, in.Who, nil)
 }
 
-// AppName is the name of an authenticator as its owner wrote it: trimmed, at most
+// appName is the name of an authenticator as its owner wrote it: trimmed, at most
 // 60 characters, never empty, no control characters.
-func AppName(name string) string {
+func appName(name string) string {
 	name = strings.TrimSpace(strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == utf8.RuneError {
 			return -1
@@ -378,19 +365,19 @@ func (f *Flow) keepEnrolment(tx *store.Tx, a attempt, account accounts.Account, 
 }
 
 func (f *Flow) tellEnrolment(tx *store.Tx, a attempt, account accounts.Account, who Who) error {
-	personal := who.personal()
-	personal["name"] = a.Enrolled.Name
+	seen := who.Personal()
+	seen["name"] = a.Enrolled.Name
 	err := f.append(tx, events.Event{Kind: events.AuthenticatorAdded, Account: a.Account, Actor: string(a.Account), Attempt: a.ID,
-		Data: map[string]string{"method": string(proof.TOTP), "authenticator": string(a.Enrolled.ID)}, Personal: personal})
+		Data: map[string]string{"method": string(proof.TOTP), "authenticator": string(a.Enrolled.ID)}, Personal: seen})
 	if err != nil {
 		return err
 	}
-	err = f.append(tx, events.Event{Kind: events.RecoveryCodesMade, Account: a.Account, Actor: string(a.Account), Attempt: a.ID, Personal: who.personal()})
+	err = f.append(tx, events.Event{Kind: events.RecoveryCodesMade, Account: a.Account, Actor: string(a.Account), Attempt: a.ID, Personal: who.Personal()})
 	if err != nil {
 		return err
 	}
 	if account.Status == accounts.Invited {
-		err = f.append(tx, events.Event{Kind: events.AccountActivated, Account: a.Account, Actor: string(a.Account), Attempt: a.ID, Personal: who.personal()})
+		err = f.append(tx, events.Event{Kind: events.AccountActivated, Account: a.Account, Actor: string(a.Account), Attempt: a.ID, Personal: who.Personal()})
 		if err != nil {
 			return err
 		}

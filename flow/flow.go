@@ -10,7 +10,6 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"net/netip"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -66,14 +65,8 @@ const (
 	ProveAfresh    Action = "fresh"          // Session
 )
 
-// Who asks: everything about the other end that is known without believing it.
-type Who struct {
-	Device  id.Device  // of the sealed device token; attempts are bound to it
-	Network netip.Addr // of the client, after listed proxies
-	Agent   string     // User-Agent, bounded
-	Place   string     // words, "" when not known
-	Locale  string     // BCP 47, of the request
-}
+// Who asks.
+type Who = sessions.Who
 
 // Input is one submission.
 type Input struct {
@@ -101,14 +94,8 @@ type Outcome struct {
 	revoked []sessions.Revocation // told to this node's checker once committed
 }
 
-// Refusal is a verdict, committed like a success. It is never an error of ours.
-type Refusal struct {
-	Code       fault.Code
-	Hint       string // words key, "" for none
-	HintFields []any
-	Reasons    []authenticators.Reason // why a new password is not accepted
-	RetryAfter time.Duration
-}
+// Refusal is a verdict about what was submitted.
+type Refusal = fault.Refusal
 
 // View is what a page or program needs to ask for the next step.
 type View struct {
@@ -157,9 +144,7 @@ type Flow struct {
 	Keys     *seal.Keys
 	Log      *events.Log
 	Auth     *authenticators.Set
-	Policy   authenticators.Policy
-	Lists    authenticators.Lists
-	Leaked   func(ctx context.Context, pw seal.Secret) bool // outside look-up, fails open; nil = off
+	Choose   authenticators.Chooser
 	Sessions *sessions.Checker
 	Limits   Limits
 	Places   chan struct{} // its capacity bounds how many sign-ins are inside at once

@@ -229,7 +229,7 @@ func purposeOf(k accounts.LinkKind) Purpose {
 
 func (f *Flow) linkOpened(tx *store.Tx, a attempt, account accounts.Account, in Input) (Outcome, error) {
 	err := f.append(tx, events.Event{Kind: events.LinkOpened, Account: a.Account, Actor: string(a.Account), Attempt: a.ID,
-		Data: map[string]string{"kind": string(a.LinkKind), "link": string(a.Link)}, Personal: in.Who.personal()})
+		Data: map[string]string{"kind": string(a.LinkKind), "link": string(a.Link)}, Personal: in.Who.Personal()})
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -253,7 +253,7 @@ func (f *Flow) linkRefused(tx *store.Tx, a attempt, who Who) (Outcome, error) {
 		account = events.Nobody
 	}
 	err := f.append(tx, events.Event{Kind: events.LinkRefused, Account: account, Actor: events.Anonymous, Attempt: a.ID,
-		Data: map[string]string{"reason": "spent"}, Personal: who.personal()})
+		Data: map[string]string{"reason": "spent"}, Personal: who.Personal()})
 	return refuse(Password, fault.LinkSpent), err
 }
 

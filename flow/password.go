@@ -89,7 +89,7 @@ func (f *Flow) passwordRefused(ctx context.Context, a attempt, c charged, v auth
 	err := f.Store.Essential(ctx, func(tx *store.Tx) error {
 		_, err := f.Log.Append(tx, events.Event{
 			Kind: kind, Account: c.account.ID, Actor: events.Anonymous, Attempt: a.ID, Session: a.Session,
-			Data: map[string]string{"reason": reason, "method": "password"}, Personal: in.Who.personal(),
+			Data: map[string]string{"reason": reason, "method": "password"}, Personal: in.Who.Personal(),
 		})
 		return err
 	})
@@ -141,18 +141,12 @@ func (f *Flow) mustChange(ctx context.Context, kept authenticators.Kept, pw seal
 	switch {
 	case kept.Password.MustChange != "":
 		return kept.Password.MustChange
-	case f.leaked(ctx, pw):
+	case f.Choose.Compromised(ctx, pw):
 		return "compromised"
-	case f.Policy.Expired(kept.Password.MadeAt, f.Now()):
+	case f.Choose.Policy.Expired(kept.Password.MadeAt, f.Now()):
 		return "expired"
 	}
 	return ""
-}
-
-// leaked tells whether a password stands in a list of leaked ones. The outside
-// look-up has its own short budget and fails open.
-func (f *Flow) leaked(ctx context.Context, pw seal.Secret) bool {
-	return f.Lists.Breached.Contains(pw) || authenticators.Embedded().Contains(pw) || f.Leaked != nil && f.Leaked(ctx, pw)
 }
 
 func withoutMethod(ps []proof.Proof, m proof.Method) []proof.Proof {

@@ -108,7 +108,7 @@ func (f *Flow) useUp(tx *store.Tx, a attempt, account accounts.Account, p proof.
 func (f *Flow) tellRecoveryUsed(tx *store.Tx, a attempt, account accounts.Account, left int, s second) error {
 	_, err := f.Log.Append(tx, events.Event{
 		Kind: events.RecoveryCodeUsed, Account: account.ID, Actor: string(account.ID), Attempt: a.ID,
-		Data: map[string]string{"left": number(left)}, Personal: s.in.Who.personal(),
+		Data: map[string]string{"left": number(left)}, Personal: s.in.Who.Personal(),
 	})
 	if err != nil {
 		return err
@@ -131,7 +131,7 @@ func (f *Flow) codeRefused(tx *store.Tx, a attempt, v authenticators.Verdict, s 
 	_, err := f.Log.Append(tx, events.Event{
 		Kind: events.CodeRefused, Account: a.Account, Actor: events.Anonymous, Attempt: a.ID, Session: a.Session,
 		Data:     map[string]string{"reason": reason, "method": string(s.method), "purpose": string(a.Purpose)},
-		Personal: s.in.Who.personal(),
+		Personal: s.in.Who.Personal(),
 	})
 	if err != nil {
 		return Outcome{}, err
@@ -174,7 +174,7 @@ func (f *Flow) startOver(tx *store.Tx, a attempt, err error, who Who) (Outcome, 
 func (f *Flow) refusedAtCommit(tx *store.Tx, a attempt, reason string, code fault.Code, who Who) (Outcome, error) {
 	_, err := f.Log.Append(tx, events.Event{
 		Kind: events.SignInRefused, Account: a.Account, Actor: events.Anonymous, Attempt: a.ID,
-		Data: map[string]string{"reason": reason}, Personal: who.personal(),
+		Data: map[string]string{"reason": reason}, Personal: who.Personal(),
 	})
 	return refuse(Password, code), err
 }
