@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 
+	"gatehouse/authenticators"
 	"gatehouse/seal"
 )
 
@@ -83,8 +84,8 @@ func (l *Loaded) checkDatabase() {
 func (l *Loaded) checkPasswords() {
 	if l.Policy == "legacy" {
 		l.warn("passwords.policy", "the legacy policy is here because many guides still ask for it; NIST SP 800-63B-4 §3.1.1.2 and OWASP ASVS 5 (V6.2) forbid character classes and expiry, as they make people choose weaker passwords; modern is better")
-	} else if at, written := l.From["passwords.expire_days"]; written {
-		l.mistake(at, "passwords.expire_days works only with passwords.policy: legacy; take the line out")
+	} else if l.ExpireDays != authenticators.DefaultLegacyDays {
+		l.wrong("passwords.expire_days", "passwords.expire_days works only with passwords.policy: legacy; take the line out")
 	}
 	if l.HashMemory < 19456 && l.HashTime < 2 || l.HashMemory*l.HashTime < 19456*2 {
 		l.warn("passwords.memory_kib", "%d KiB × %d is below what OWASP asks for (19456 KiB × 2); a stolen table would be cheaper to guess", l.HashMemory, l.HashTime)

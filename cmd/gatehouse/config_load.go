@@ -163,6 +163,8 @@ func (l *Loaded) readFlags(flags map[string]string) {
 // ours are GATEHOUSE_ variables that are not settings.
 var ours = []string{"GATEHOUSE_CONFIG", "GATEHOUSE_TEST_POSTGRES"}
 
+// readEnvironment takes an empty variable as one that is not set, as shells,
+// compose files and unit files cannot easily unset one.
 func (l *Loaded) readEnvironment(environ []string) {
 	byEnv := map[string]setting{}
 	names := slices.Clone(ours)
@@ -172,7 +174,7 @@ func (l *Loaded) readEnvironment(environ []string) {
 	}
 	for _, pair := range slices.Sorted(slices.Values(environ)) {
 		name, text, _ := strings.Cut(pair, "=")
-		if !strings.HasPrefix(name, "GATEHOUSE_") || slices.Contains(ours, name) {
+		if !strings.HasPrefix(name, "GATEHOUSE_") || slices.Contains(ours, name) || text == "" {
 			continue
 		}
 		s, known := byEnv[name]

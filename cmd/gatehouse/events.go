@@ -1,0 +1,366 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"gatehouse/accounts"
+	"gatehouse/events"
+	"gatehouse/id"
+	"gatehouse/seal"
+	"gatehouse/store"
+)
+
+// EventsCommand reads the log of what happened. It changes nothing.
+type EventsCommand struct {
+	List   EventsList   `cmd:"" help:"Show the last events as a table."`
+	Tail   EventsTail   `cmd:"" help:"Show events as they happen, until Ctrl-C."`
+	Export EventsExport `cmd:"" help:"Write every event as JSON, one a line."`
+	Kinds  EventsKinds  `cmd:"" help:"Explain what can happen."`
+}
+
+// eventFilter chooses events; empty means all.
+type eventFilter struct {
+	Account string   `placeholder:"EMAIL" help:"Only what concerns this person."`
+	Kind    []string `placeholder:"KIND" help:"Only this kind, or all that begin with it: signin, session.ended."`
+	After   int64    `placeholder:"POSITION" help:"Only events after this position."`
+}
+
+// logReader is the log, opened for reading.
+type logReader struct {
+	store *store.Store
+	log   *events.Log
+	only  id.Account // "" = everybody
+	kinds []string
+}
+
+func openLog(ctx context.Context, p *program, f eventFilter) (*logReader, error) {
+	if err := knownKinds(f.Kind); err != nil {
+		return nil, err
+	}
+	l, err := p.mustLoad(nil)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := seal.LoadKeys(l.KeysDir)
+	if err != nil {
+		return nil, err
+	}
+	s, err := openStore(ctx, l, "", time.Now)
+	if err != nil {
+		return nil, err
+	}
+	r := &logReader{store: s, log: events.New(keys, rand.Reader), kinds: f.Kind}
+	if err := errors.Join(migrated(ctx, s), r.find(ctx, f.Account)); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func knownKinds(wanted []string) error {
+	var all []string
+	for _, d := range events.Kinds() {
+		all = append(all, string(d.Kind))
+	}
+	for _, w := range wanted {
+		if !slices.ContainsFunc(all, func(k string) bool { return isKind(k, w) }) {
+			return &usageError{fmt.Errorf("no kind of event is called %q%s", w, didYouMean(w, all)), "gatehouse events kinds"}
+		}
+	}
+	return nil
+}
+
+// isKind tells whether a kind is the wanted one or in its family.
+func isKind(kind, wanted string) bool { return kind == wanted || strings.HasPrefix(kind, wanted+".") }
+
+func (r *logReader) find(ctx context.Context, email string) error {
+	if email == "" {
+		return nil
+	}
+	key, err := accounts.Canonical(email)
+	if err != nil {
+		return err
+	}
+	return r.store.BackgroundRead(ctx, func(tx *store.Tx) error {
+		a, found, err := accounts.ByEmail(tx, key)
+		if err == nil && !found {
+			return noAccount(email)
+		}
+		r.only = a.ID
+		return err
+	})
+}
+
+func (r *logReader) wants(e events.Event) bool {
+	return (r.only == "" || e.Account == r.only) &&
+		(len(r.kinds) == 0 || slices.ContainsFunc(r.kinds, func(w string) bool { return isKind(string(e.Kind), w) }))
+}
+
+// eventPage is how many events one transaction reads.
+const eventPage = 500
+
+// each calls do with every wanted event after a position, in order, and returns
+// the last position it read.
+func (r *logReader) each(ctx context.Context, after int64, do func(events.Event) error) (int64, error) {
+	for {
+		var page []events.Event
+		err := r.store.BackgroundRead(ctx, func(tx *store.Tx) (err error) {
+			page, err = r.log.After(tx, after, eventPage)
+			return err
+		})
+		if err != nil || len(page) == 0 {
+			return after, err
+		}
+		for _, e := range page {
+			after = e.Position
+			if !r.wants(e) {
+				continue
+			}
+			if err := do(e); err != nil {
+				return after, err
+			}
+		}
+	}
+}
+
+// EventsList shows the end of the log.
+type EventsList struct {
+	eventFilter
+	Last int  `default:"50" help:"How many."`
+	JSON bool `name:"json" help:"JSON, one event a line."`
+}
+
+// Run prints the last events.
+func (c *EventsList) Run(ctx context.Context, p *program) error {
+	if c.Last < 1 {
+		return &usageError{errors.New("--last must be at least 1"), "gatehouse events list --help"}
+	}
+	r, err := openLog(ctx, p, c.eventFilter)
+	if err != nil {
+		return err
+	}
+	defer r.store.Close()
+	var last []events.Event
+	_, err = r.each(ctx, c.After, func(e events.Event) error {
+		if last = append(last, e); len(last) > c.Last {
+			last = last[1:]
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return printEvents(p.out, last, c.JSON)
+}
+
+func printEvents(w io.Writer, list []events.Event, asJSON bool) error {
+	if asJSON {
+		for _, e := range list {
+			if err := printJSON(w, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(list) == 0 {
+		_, err := fmt.Fprintln(w, "Nothing has happened yet.")
+		return err
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "POSITION\tTIME\tWHAT\tWHOM\tBY\tMORE")
+	for _, e := range list {
+		fmt.Fprintln(t, eventLine(e))
+	}
+	return t.Flush()
+}
+
+func eventLine(e events.Event) string {
+	return fmt.Sprintf("%d\t%s\t%s\t%s\t%s\t%s", e.Position, e.MadeAt.Format(time.RFC3339), e.Kind, whom(e), e.Actor, more(e))
+}
+
+func whom(e events.Event) string {
+	switch {
+	case e.Personal["email"] != "":
+		return e.Personal["email"]
+	case e.Account == events.Nobody:
+		return "(unknown)"
+	case e.Account == "":
+		return "-"
+	}
+	return string(e.Account)
+}
+
+func more(e events.Event) string {
+	var parts []string
+	for _, k := range slices.Sorted(maps.Keys(e.Data)) {
+		parts = append(parts, k+"="+e.Data[k])
+	}
+	for _, k := range []string{"network", "place"} {
+		if e.Personal[k] != "" {
+			parts = append(parts, k+"="+e.Personal[k])
+		}
+	}
+	switch {
+	case e.Parked:
+		parts = append(parts, "(of a newer release)")
+	case e.Hidden != "":
+		parts = append(parts, "("+string(e.Hidden)+")")
+	}
+	return strings.Join(parts, " ")
+}
+
+// EventsTail follows the log.
+type EventsTail struct {
+	eventFilter
+	JSON bool `name:"json" help:"JSON, one event a line."`
+}
+
+// tailEvery is how often the log is looked at, and tailOverlap how many
+// positions are read again: on PostgreSQL a slower transaction may commit a
+// lower position later (events.Log.After).
+const (
+	tailEvery   = 500 * time.Millisecond
+	tailOverlap = 200
+)
+
+// Run prints events until it is interrupted.
+func (c *EventsTail) Run(ctx context.Context, p *program) error {
+	r, err := openLog(ctx, p, c.eventFilter)
+	if err != nil {
+		return err
+	}
+	defer r.store.Close()
+	start := c.After
+	if start == 0 {
+		if start, err = r.each(ctx, 0, func(events.Event) error { return nil }); err != nil {
+			return err
+		}
+	}
+	return r.follow(ctx, start, func(e events.Event) error {
+		if c.JSON {
+			return printJSON(p.out, e)
+		}
+		_, err := fmt.Fprintln(p.out, strings.ReplaceAll(eventLine(e), "\t", "  "))
+		return err
+	})
+}
+
+// follow prints what comes after start, each once, until ctx ends.
+func (r *logReader) follow(ctx context.Context, start int64, do func(events.Event) error) error {
+	told := map[id.Event]bool{}
+	last := start
+	for {
+		var now []events.Event
+		upTo, err := r.each(ctx, max(start, last-tailOverlap), func(e events.Event) error {
+			now = append(now, e)
+			return nil
+		})
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		last = max(last, upTo)
+		if told, err = tellNew(now, told, do); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(tailEvery):
+		}
+	}
+}
+
+// tellNew calls do with the events not told before and returns what was told,
+// which is no more than was read this time.
+func tellNew(now []events.Event, told map[id.Event]bool, do func(events.Event) error) (map[id.Event]bool, error) {
+	seen := make(map[id.Event]bool, len(now))
+	for _, e := range now {
+		seen[e.ID] = true
+		if told[e.ID] {
+			continue
+		}
+		if err := do(e); err != nil {
+			return seen, err
+		}
+	}
+	return seen, nil
+}
+
+// EventsExport writes the log.
+type EventsExport struct {
+	eventFilter
+}
+
+// Run writes JSON lines to standard output, oldest first.
+func (c *EventsExport) Run(ctx context.Context, p *program) error {
+	r, err := openLog(ctx, p, c.eventFilter)
+	if err != nil {
+		return err
+	}
+	defer r.store.Close()
+	w := bufio.NewWriterSize(p.out, 64<<10)
+	if _, err := r.each(ctx, c.After, func(e events.Event) error { return printJSON(w, e) }); err != nil {
+		return err
+	}
+	return w.Flush()
+}
+
+// eventJSON is an event as programs read it. Names are stable; fields may be added.
+type eventJSON struct {
+	Position     int64             `json:"position"`
+	ID           id.Event          `json:"id"`
+	Kind         events.Kind       `json:"kind"`
+	Version      int               `json:"version"`
+	MadeAt       time.Time         `json:"made_at"`
+	Organisation id.Organisation   `json:"organisation,omitempty"`
+	Account      id.Account        `json:"account,omitempty"`
+	Actor        string            `json:"actor"`
+	Session      id.Session        `json:"session,omitempty"`
+	Attempt      id.Attempt        `json:"attempt,omitempty"`
+	Node         id.Node           `json:"node"`
+	NodeSeq      int64             `json:"node_seq"`
+	Standby      bool              `json:"standby"`
+	Data         map[string]string `json:"data,omitempty"`
+	Personal     map[string]string `json:"personal,omitempty"`
+	Parked       bool              `json:"parked,omitempty"`
+	Hidden       events.Hidden     `json:"hidden,omitempty"`
+}
+
+func printJSON(w io.Writer, e events.Event) error {
+	return json.NewEncoder(w).Encode(eventJSON{
+		e.Position, e.ID, e.Kind, e.Version, e.MadeAt, e.Organisation, e.Account, e.Actor, e.Session, e.Attempt,
+		e.Node, e.NodeSeq, e.Standby, e.Data, e.Personal, e.Parked, e.Hidden,
+	})
+}
+
+// EventsKinds explains the kinds.
+type EventsKinds struct {
+	Markdown bool `help:"Write docs/events.md."`
+}
+
+// Run prints the table of kinds.
+func (c *EventsKinds) Run(p *program) error {
+	if c.Markdown {
+		_, err := io.WriteString(p.out, events.Markdown())
+		return err
+	}
+	t := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
+	for _, d := range events.Kinds() {
+		fmt.Fprintf(t, "%s\t%s\n", d.Kind, firstSentence(d.Doc))
+	}
+	return t.Flush()
+}
