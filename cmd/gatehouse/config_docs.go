@@ -105,8 +105,8 @@ func writeTree(w io.Writer, say func(setting) (value, note string), comment func
 // every setting with its variable; those with a default are commented out.
 func printExample(w io.Writer) {
 	fmt.Fprint(w, `# Every setting of Gatehouse, made by: gatehouse config example
-# A line that begins with # shows a default or an example. What stands without #
-# is what a first installation must look at. Check it with:
+# A setting behind # has its default; take the # away, and the one before its
+# section, to change it. A first installation must look at the others. Check with:
 #   gatehouse config check --config FILE
 `)
 	var body strings.Builder
@@ -142,15 +142,15 @@ func commentOut(tree string) string {
 		case !isKey || strings.HasPrefix(name, "#"):
 		case !strings.HasPrefix(line, " ") && strings.HasSuffix(line, ":"):
 			group, groupLine = name, i
-			lines[i] = "# " + line
+			lines[i] = "#" + line
 		case strings.HasPrefix(line, "  "):
 			if inExample[group+"."+name] {
-				lines[groupLine] = strings.TrimPrefix(lines[groupLine], "# ")
+				lines[groupLine] = strings.TrimPrefix(lines[groupLine], "#")
 			} else {
-				lines[i] = "  # " + strings.TrimPrefix(line, "  ")
+				lines[i] = "  #" + strings.TrimPrefix(line, "  ")
 			}
 		case !inExample[name]:
-			lines[i] = "# " + line
+			lines[i] = "#" + line
 		}
 	}
 	return strings.Join(lines, "\n")
