@@ -166,14 +166,16 @@ func passwordPlace(account id.Account) seal.Place {
 
 type passwordChecker struct{ hasher *Hasher }
 
-// Check does one Argon2id for every account: without a password it is the dummy's.
+// Check does one Argon2id for every account, by the dummy when there is no
+// password: nobody's row holds no hash, so that it can never have old parameters.
 func (c passwordChecker) Check(ctx context.Context, kept Kept, shown Shown) (Verdict, error) {
 	pw := Password{Hash: c.hasher.Dummy()}
-	if kept.Password != nil {
+	real := kept.Password != nil && !kept.Decoy
+	if real {
 		pw = *kept.Password
 	}
 	ok, stale, err := c.hasher.Verify(ctx, kept.Account, pw.Hash, shown.Secret)
-	if err != nil || !ok || kept.Password == nil {
+	if err != nil || !ok || !real {
 		return Verdict{}, err
 	}
 	return Verdict{OK: true, Stale: stale, Proof: proof.Proof{

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"gatehouse/events"
 	"gatehouse/fault"
 	"gatehouse/id"
 	"gatehouse/proof"
@@ -13,9 +14,9 @@ import (
 )
 
 // Load reads all authenticators of an account: the same three queries for every
-// id, also one that nobody has. nobody is the id of the decoy (see Prepare).
+// id. For an unknown name load events.Nobody's, which are decoys (see Prepare).
 func Load(tx *store.Tx, keys *seal.Keys, account id.Account) (Kept, error) {
-	k := Kept{Account: account}
+	k := Kept{Account: account, Decoy: account == events.Nobody}
 	var err error
 	if k.Password, err = loadPassword(tx, account); err != nil {
 		return Kept{}, err
@@ -128,9 +129,10 @@ func StillSame(tx *store.Tx, account id.Account, p proof.Proof) (bool, error) {
 }
 
 // SetPassword keeps a newly chosen password: p.ID, p.Hash and p.MadeAt are the
-// caller's. The former hash moves to the old ones, of which keepOld stay.
+// caller's. keepOld is Policy.KeepOld: with the new one, so many hashes are kept,
+// and none older than that.
 func SetPassword(tx *store.Tx, account id.Account, p Password, keepOld int) error {
-	if err := retirePassword(tx, account, keepOld); err != nil {
+	if err := retirePassword(tx, account, max(keepOld-1, 0)); err != nil {
 		return err
 	}
 	_, err := tx.Exec(`INSERT INTO passwords (account, id, hash, pepper, must_change, made_at, version, node)
