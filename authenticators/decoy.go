@@ -1,0 +1,48 @@
+package authenticators
+
+import (
+	"io"
+	"time"
+
+	"gatehouse/events"
+	"gatehouse/id"
+	"gatehouse/seal"
+	"gatehouse/store"
+)
+
+// decoyID names every credential of nobody: they are made once for all nodes.
+const decoyID = id.Authenticator(events.Nobody)
+
+// Prepare gives nobody a password, an app and recovery codes that open nothing,
+// once per database. Loading them for an unknown name reads as many rows and
+// opens as many seals as loading those of a person.
+func Prepare(tx *store.Tx, keys *seal.Keys, rand io.Reader) error {
+	fresh, err := one(tx.Exec(`INSERT INTO passwords (account, id, hash, pepper, must_change, made_at, version, node)
+		VALUES ($1, $2, '', $3, '', $4, 1, $5) ON CONFLICT (account) DO NOTHING`,
+		events.Nobody, decoyID, int64(keys.PepperID()), store.Micros(tx.Now()), tx.Node()))
+	if err != nil || !fresh {
+		return err
+	}
+	secret, err := NewTOTPSecret(rand)
+	if err != nil {
+		return err
+	}
+	app := NewTOTP("", secret, tx.Now())
+	app.ID, app.Account = decoyID, events.Nobody
+	if err := AddTOTP(tx, keys, app); err != nil {
+		return err
+	}
+	return prepareCodes(tx, keys, rand, tx.Now())
+}
+
+func prepareCodes(tx *store.Tx, keys *seal.Keys, rand io.Reader, now time.Time) error {
+	codes, err := NewRecoveryCodes(rand)
+	if err != nil {
+		return err
+	}
+	slots, err := HashRecoveryCodes(keys, decoyID, codes)
+	if err != nil {
+		return err
+	}
+	return SetRecoveryCodes(tx, events.Nobody, RecoverySet{ID: decoyID, MadeAt: now, Slots: slots})
+}
