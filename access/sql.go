@@ -71,3 +71,13 @@ func Memberships(tx *store.Tx, a id.Account) ([]Membership, error) {
 	}
 	return all, rows.Err()
 }
+
+// OrganisationNames lists the names of the organisations an account belongs to.
+func OrganisationNames(tx *store.Tx, a id.Account) ([]string, error) {
+	members, err := Memberships(tx, a)
+	var names []string
+	for _, m := range members {
+		names = append(names, m.Name)
+	}
+	return names, err
+}

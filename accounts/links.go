@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"strings"
 	"time"
 
 	"gatehouse/id"
@@ -117,4 +118,10 @@ func SpendLinks(tx *store.Tx, account id.Account, by string) error {
 func hashToken(token seal.Secret) string {
 	h := sha256.Sum256([]byte(token.Reveal()))
 	return hex.EncodeToString(h[:])
+}
+
+// LinkURL is the address that is mailed: under the configured origin only, never
+// under one that a request names.
+func LinkURL(origin string, token seal.Secret) string {
+	return strings.TrimSuffix(origin, "/") + "/link/" + token.Reveal()
 }

@@ -2,8 +2,6 @@ package flow
 
 import (
 	"context"
-	"strings"
-	"unicode/utf8"
 
 	"gatehouse/access"
 	"gatehouse/accounts"
@@ -57,7 +55,7 @@ func (f *Flow) judge(ctx context.Context, a attempt, password id.Authenticator, 
 	var old []authenticators.PasswordHash
 	var kept authenticators.Kept
 	err = f.Store.EssentialRead(ctx, func(tx *store.Tx) (err error) {
-		if who, err = personal(tx, a.Account, f.Product); err != nil {
+		if who, err = f.personal(tx, a.Account); err != nil {
 			return err
 		}
 		if old, err = authenticators.OldPasswords(tx, a.Account, f.Choose.Policy.KeepOld); err != nil {
@@ -83,18 +81,13 @@ func (f *Flow) judge(ctx context.Context, a attempt, password id.Authenticator, 
 }
 
 // personal gathers the words an attacker tries first for a person.
-func personal(tx *store.Tx, account id.Account, product string) (authenticators.Personal, error) {
-	p := authenticators.Personal{Product: product}
+func (f *Flow) personal(tx *store.Tx, account id.Account) (authenticators.Personal, error) {
 	who, _, err := accounts.ByID(tx, account)
 	if err != nil {
-		return p, err
+		return authenticators.Personal{}, err
 	}
-	p.Email, p.Name = who.Email, who.Name
-	members, err := access.Memberships(tx, account)
-	for _, m := range members {
-		p.Organisations = append(p.Organisations, m.Name)
-	}
-	return p, err
+	organisations, err := access.OrganisationNames(tx, account)
+	return authenticators.Personal{Email: who.Email, Name: who.Name, Organisations: organisations, Product: f.Product}, err
 }
 
 func (f *Flow) commitPassword(tx *store.Tx, a attempt, p authenticators.Password, again bool, in Input) (Outcome, error) {
@@ -241,7 +234,7 @@ func (f *Flow) enrolCode(in Input) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	a.Enrolled.Name = appName(in.Name)
+	a.Enrolled.Name = authenticators.AppName(in.Name)
 	a.Enrolled.Proof = proof.Proof{Method: proof.TOTP, Authenticator: string(a.Enrolled.ID), Version: 1, At: now, Step: step, Drift: drift}
 	a.Enrolled.Codes = nil
 	for _, c := range codes {
@@ -249,24 +242,6 @@ func (f *Flow) enrolCode(in Input) (Outcome, error) {
 	}
 	a.At = RecoveryCodes
 	return f.outcome(a, in.Who, nil)
-}
-
-// appName is the name of an authenticator as its owner wrote it: trimmed, at most
-// 60 characters, never empty, no control characters.
-func appName(name string) string {
-	name = strings.TrimSpace(strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == utf8.RuneError {
-			return -1
-		}
-		return r
-	}, name))
-	if r := []rune(name); len(r) > 60 {
-		name = string(r[:60])
-	}
-	if name == "" {
-		return "Authenticator app"
-	}
-	return name
 }
 
 // confirmCodes ends an enrolment: app, recovery codes, spent link, session and

@@ -2,7 +2,6 @@ package flow
 
 import (
 	"context"
-	"strings"
 
 	"gatehouse/accounts"
 	"gatehouse/authenticators"
@@ -94,7 +93,7 @@ func (f *Flow) sendLink(tx *store.Tx, to accounts.Account, m mailing, who Who) e
 	}
 	mail := f.notice(to, kind, m.message, who)
 	delete(mail.Fields, outbox.Time)
-	mail.Fields[outbox.Link] = LinkURL(f.Origin, m.token)
+	mail.Fields[outbox.Link] = accounts.LinkURL(f.Origin, m.token)
 	mail.Expires = m.link.Expires
 	switch {
 	case to.ID == events.Nobody:
@@ -117,11 +116,6 @@ func only(fields map[string]string, keep ...string) map[string]string {
 		}
 	}
 	return kept
-}
-
-// LinkURL is the address of a mailed link, under the configured origin only.
-func LinkURL(origin string, token seal.Secret) string {
-	return strings.TrimSuffix(origin, "/") + "/link/" + token.Reveal()
 }
 
 // mailEnrolLink mails someone who knows a password, but has no second

@@ -1,0 +1,260 @@
+package manage
+
+import (
+	"context"
+
+	"gatehouse/access"
+	"gatehouse/accounts"
+	"gatehouse/authenticators"
+	"gatehouse/events"
+	"gatehouse/fault"
+	"gatehouse/id"
+	"gatehouse/outbox"
+	"gatehouse/proof"
+	"gatehouse/seal"
+	"gatehouse/store"
+)
+
+// ChangePassword gives the caller another password. fault.FreshProofNeeded when
+// the last full proof is too old.
+func (m *Manage) ChangePassword(ctx context.Context, c Caller, pw seal.Secret) (Result, error) {
+	if err := m.fresh(c); err != nil {
+		return Result{}, err
+	}
+	if len(pw) > authenticators.MaxPasswordBytes {
+		return refused(fault.PasswordTooLong), nil
+	}
+	reasons, err := m.judge(ctx, c, pw)
+	if err != nil {
+		return Result{}, err
+	}
+	if len(reasons) > 0 {
+		return Result{Refusal: &fault.Refusal{Code: fault.PasswordRefused, Reasons: reasons}}, nil
+	}
+	hash, err := m.Choose.Hasher.Hash(ctx, c.Ticket.Account, pw)
+	if err != nil {
+		return Result{}, err
+	}
+	p := authenticators.Password{ID: id.New[id.Authenticator](m.Now(), m.Rand), Hash: hash, MadeAt: m.Now()}
+	shown := proof.Proof{Method: proof.Password, Authenticator: string(p.ID), Version: 1, At: c.Ticket.AuthTime()}
+	c.Ticket.Proofs = proofOf(c.Ticket.Proofs, shown)
+	return m.commit(ctx, c, "password-changed", func(ch change) error {
+		if err := authenticators.SetPassword(ch.tx, ch.account.ID, p, max(m.Choose.Policy.KeepOld-1, 0)); err != nil {
+			return err
+		}
+		if err := m.record(ch, events.PasswordChanged, map[string]string{"by": "person"}); err != nil {
+			return err
+		}
+		return m.tell(ch, outbox.PasswordChanged)
+	})
+}
+
+func (m *Manage) judge(ctx context.Context, c Caller, pw seal.Secret) ([]fault.Reason, error) {
+	var who authenticators.Personal
+	var old []authenticators.PasswordHash
+	err := m.Store.Read(ctx, func(tx *store.Tx) (err error) {
+		if who, err = m.personal(tx, c.Ticket.Account); err != nil {
+			return err
+		}
+		old, err = authenticators.OldPasswords(tx, c.Ticket.Account, m.Choose.Policy.KeepOld)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return m.Choose.Judge(ctx, c.Ticket.Account, pw, who, old)
+}
+
+// Strength judges a password while it is typed. who is nil when nobody is known.
+func (m *Manage) Strength(ctx context.Context, c *Caller, pw seal.Secret) (authenticators.Strength, error) {
+	who := authenticators.Personal{Product: m.Product}
+	if c != nil {
+		err := m.Store.EssentialRead(ctx, func(tx *store.Tx) (err error) {
+			who, err = m.personal(tx, c.Ticket.Account)
+			return err
+		})
+		if err != nil {
+			return authenticators.Strength{}, err
+		}
+	}
+	return authenticators.Estimate(pw, who), nil
+}
+
+// BeginTOTP starts adding an authenticator app: its secret, its otpauth address,
+// and a sealed note that ConfirmTOTP wants back. Nothing is kept until then.
+func (m *Manage) BeginTOTP(ctx context.Context, c Caller) (note string, secret, uri seal.Secret, err error) {
+	if err := m.fresh(c); err != nil {
+		return "", "", "", err
+	}
+	o, err := m.Overview(ctx, c)
+	if err != nil {
+		return "", "", "", err
+	}
+	if secret, err = authenticators.NewTOTPSecret(m.Rand); err != nil {
+		return "", "", "", err
+	}
+	note, err = m.sealPending(c, pending{Kind: "totp", Secret: secret.Reveal()})
+	return note, secret, authenticators.KeyURI(m.Product, o.Account.Email, secret), err
+}
+
+// ShowTOTP opens a note again, for a page that is drawn once more.
+func (m *Manage) ShowTOTP(ctx context.Context, c Caller, note string) (secret, uri seal.Secret, err error) {
+	p, err := m.openPending(c, "totp", note)
+	if err != nil {
+		return "", "", err
+	}
+	o, err := m.Overview(ctx, c)
+	secret = seal.Secret(p.Secret)
+	return secret, authenticators.KeyURI(m.Product, o.Account.Email, secret), err
+}
+
+// ConfirmTOTP adds the app of a note once a code of it is right.
+func (m *Manage) ConfirmTOTP(ctx context.Context, c Caller, note string, code seal.Secret, name string) (Result, error) {
+	if err := m.fresh(c); err != nil {
+		return Result{}, err
+	}
+	p, err := m.openPending(c, "totp", note)
+	if err != nil {
+		return Result{}, err
+	}
+	now := m.Now()
+	step, drift, ok, hint := authenticators.CheckNewTOTP(seal.Secret(p.Secret), code, now)
+	if !ok {
+		return Result{Refusal: &fault.Refusal{Code: fault.WrongCode, Hint: hint.Key, HintFields: hint.Fields()}}, nil
+	}
+	t := authenticators.NewTOTP(authenticators.AppName(name), seal.Secret(p.Secret), now)
+	t.ID, t.Account, t.LastStep, t.Drift = id.Derive[id.Authenticator](string(c.Ticket.Session), p.Secret), c.Ticket.Account, step, drift
+	return m.commit(ctx, c, "authenticator-changed", func(ch change) error {
+		if err := authenticators.AddTOTP(ch.tx, m.Keys, t); err != nil {
+			return err
+		}
+		if err := m.recordApp(ch, events.AuthenticatorAdded, t.ID, t.Name); err != nil {
+			return err
+		}
+		return m.tell(ch, outbox.AuthenticatorAdded, outbox.Label, t.Name)
+	})
+}
+
+func (m *Manage) recordApp(ch change, kind events.Kind, app id.Authenticator, name string) error {
+	return m.recordWith(ch, kind, map[string]string{"method": string(proof.TOTP), "authenticator": string(app)}, map[string]string{"name": name})
+}
+
+// RenameTOTP changes what an app is called; it changes nobody's rights, so a
+// signed-in person may do it without a fresh proof.
+func (m *Manage) RenameTOTP(ctx context.Context, c Caller, app id.Authenticator, name string) error {
+	name = authenticators.AppName(name)
+	return m.Store.Do(ctx, func(tx *store.Tx) error {
+		ch, err := m.hold(tx, c, "")
+		if err != nil {
+			return err
+		}
+		ok, err := authenticators.RenameTOTP(tx, c.Ticket.Account, app, name)
+		if err == nil && !ok {
+			err = fault.New(fault.NotFound, nil)
+		}
+		if err != nil {
+			return err
+		}
+		return m.recordApp(ch, events.AuthenticatorRenamed, app, name)
+	})
+}
+
+// RemoveTOTP removes an app; never the last one (fault.LastAuthenticator).
+func (m *Manage) RemoveTOTP(ctx context.Context, c Caller, app id.Authenticator) (Result, error) {
+	res, err := m.commit(ctx, c, "authenticator-changed", func(ch change) error {
+		kept, err := authenticators.Load(ch.tx, m.Keys, ch.account.ID)
+		if err != nil {
+			return err
+		}
+		name := ""
+		for _, t := range kept.TOTP {
+			if t.ID == app {
+				name = t.Name
+			}
+		}
+		ok, err := authenticators.RemoveTOTP(ch.tx, ch.account.ID, app)
+		if err == nil && !ok {
+			err = fault.New(fault.NotFound, nil)
+		}
+		if err != nil {
+			return err
+		}
+		if err := m.recordApp(ch, events.AuthenticatorRemoved, app, name); err != nil {
+			return err
+		}
+		return m.tell(ch, outbox.AuthenticatorRemoved, outbox.Label, name)
+	})
+	if fault.Of(err) == fault.LastAuthenticator {
+		return refused(fault.LastAuthenticator), nil
+	}
+	return res, err
+}
+
+// BeginRecoveryCodes makes a new set of codes to be shown once, and the sealed
+// note that ConfirmRecoveryCodes wants back. The old set opens until then.
+func (m *Manage) BeginRecoveryCodes(c Caller) (note string, codes []seal.Secret, err error) {
+	if err := m.fresh(c); err != nil {
+		return "", nil, err
+	}
+	if codes, err = authenticators.NewRecoveryCodes(m.Rand); err != nil {
+		return "", nil, err
+	}
+	p := pending{Kind: "codes"}
+	for _, code := range codes {
+		p.Codes = append(p.Codes, code.Reveal())
+	}
+	note, err = m.sealPending(c, p)
+	return note, codes, err
+}
+
+// ShowRecoveryCodes opens a note again, for a page that is drawn once more.
+func (m *Manage) ShowRecoveryCodes(c Caller, note string) ([]seal.Secret, error) {
+	p, err := m.openPending(c, "codes", note)
+	return secrets(p.Codes), err
+}
+
+func secrets(texts []string) []seal.Secret {
+	var all []seal.Secret
+	for _, t := range texts {
+		all = append(all, seal.Secret(t))
+	}
+	return all
+}
+
+// ConfirmRecoveryCodes puts the new set in force once the person says it is kept.
+// The old set opens nothing from then on.
+func (m *Manage) ConfirmRecoveryCodes(ctx context.Context, c Caller, note string, confirmed bool) (Result, error) {
+	if err := m.fresh(c); err != nil {
+		return Result{}, err
+	}
+	p, err := m.openPending(c, "codes", note)
+	if err != nil {
+		return Result{}, err
+	}
+	if !confirmed {
+		return refused(fault.ConfirmCodes), nil
+	}
+	set := authenticators.RecoverySet{ID: id.New[id.Authenticator](m.Now(), m.Rand), MadeAt: m.Now()}
+	if set.Slots, err = authenticators.HashRecoveryCodes(m.Keys, set.ID, secrets(p.Codes)); err != nil {
+		return Result{}, err
+	}
+	return m.commit(ctx, c, "recovery-codes-changed", func(ch change) error {
+		if err := authenticators.SetRecoveryCodes(ch.tx, ch.account.ID, set); err != nil {
+			return err
+		}
+		if err := m.record(ch, events.RecoveryCodesMade, nil); err != nil {
+			return err
+		}
+		return m.tell(ch, outbox.RecoveryCodesMade)
+	})
+}
+
+// personal gathers the words an attacker tries first for a person.
+func (m *Manage) personal(tx *store.Tx, account id.Account) (authenticators.Personal, error) {
+	who, _, err := accounts.ByID(tx, account)
+	if err != nil {
+		return authenticators.Personal{}, err
+	}
+	organisations, err := access.OrganisationNames(tx, account)
+	return authenticators.Personal{Email: who.Email, Name: who.Name, Organisations: organisations, Product: m.Product}, err
+}
