@@ -96,11 +96,11 @@ func with(more ...string) []string { return slices.Concat(seen, more) }
 // table is the one list of what can happen; docs/events.md is made from it.
 var table = []Definition{
 	{SignedIn, 1, []string{"method", "client", "device-known", "authenticator"}, with("email"), "method", true,
-		"A person signed in: two proofs, one new session. `method` names the proofs, as in `password+totp`."},
+		"A person signed in: two proofs, one new session. `method`: password+totp, password+recovery-code."},
 	{SignInRefused, 1, []string{"reason", "method", "client"}, with("email"), "reason", true,
 		"A sign-in was refused after it was checked. `reason`: wrong-password, wrong-code, no-password, unknown-name, invited, disabled, locked, disabled-meanwhile, changed-meanwhile, attempt-spent."},
 	{SignInLimited, 1, []string{"scope", "tries", "client"}, with("email"), "scope", true,
-		"Too many tries; nothing was checked. Recorded once a window and limit. `scope`: name, device, network, global, code."},
+		"Too many tries; nothing was checked. Recorded once a window and limit. `scope`: name, device, link, network, global, code, code-device, mail, mail-network."},
 	{PasswordAccepted, 1, []string{"client"}, with(), "", false,
 		"The password was right and a second proof was asked for."},
 	{CodeRefused, 1, []string{"reason", "method", "purpose", "client", "steps", "authenticator"}, with(), "reason", true,
@@ -111,7 +111,7 @@ var table = []Definition{
 		"A signed-in person failed to prove again who they are."},
 
 	{SessionEnded, 1, []string{"why", "ended"}, with(), "why", true,
-		"A session ended. `ended` is its id when another session ended it. `why`: signed-out, by-person, idle, absolute, password-changed, authenticator-changed, address-changed, disabled, locked, by-operator."},
+		"A session ended. `ended` is its id when another session ended it. `why`: signed-out, by-person, idle, absolute, renewed, password-changed, authenticator-changed, address-changed, disabled, locked, by-operator."},
 	{SessionsEnded, 1, []string{"why", "count"}, with(), "why", true,
 		"Several sessions ended at once. `why`: by-person, password-changed, password-reset, authenticator-changed, recovery-codes-changed, address-changed, disabled, locked, by-operator."},
 	{SessionReplaced, 1, []string{"why", "replaced"}, with(), "", false,
@@ -147,7 +147,7 @@ var table = []Definition{
 	{LinkOpened, 1, []string{"kind", "link"}, with(), "", false,
 		"A mailed link was opened in a browser; it is not spent by that."},
 	{LinkSpent, 1, []string{"kind", "link"}, with(), "kind", true,
-		"A mailed link was used up."},
+		"A mailed link was used up. `kind`: invitation, reset, enrol, unlock, address."},
 	{LinkRefused, 1, []string{"kind", "link", "reason"}, with(), "", false,
 		"A mailed link was refused. `reason`: spent, expired, unknown, address-changed."},
 
@@ -169,7 +169,7 @@ var table = []Definition{
 	{AuthenticatorRenamed, 1, []string{"method", "authenticator"}, with("name"), "", true,
 		"An authenticator got another name."},
 	{AuthenticatorRemoved, 1, []string{"method", "authenticator", "why"}, with("name"), "method", true,
-		"An authenticator was removed."},
+		"An authenticator was removed. `method`: totp."},
 	{RecoveryCodesMade, 1, []string{"count", "set"}, with(), "", true,
 		"New recovery codes were made; the old set is dead."},
 	{RecoveryCodeUsed, 1, []string{"left", "set"}, with(), "", true,

@@ -1,8 +1,6 @@
 package events
 
-import (
-	"gatehouse/words"
-)
+import "gatehouse/words"
 
 // Sentence says in plain words what happened, for the person it concerns, as in
 // "Sign-in refused: the password did not match". Device, place and time stand
@@ -31,10 +29,8 @@ func fill(c *words.Catalogue, d Definition, e Event) []any {
 			pairs = append(pairs, field, orElse(e.Personal[field], c.Say("event.unknown."+field)))
 		}
 	}
-	if n := e.Data["left"] + e.Data["count"]; n != "" {
-		pairs = append(pairs, "n", n)
-	}
-	return append(pairs, "device", c.Device(e.Personal["agent"]))
+	n := orElse(e.Data["left"]+e.Data["count"], c.Say("event.unknown.n")) // no kind has both
+	return append(pairs, "n", n, "device", c.Device(e.Personal["agent"]))
 }
 
 func orElse(s, otherwise string) string {
