@@ -182,7 +182,7 @@ test('the pages of a demo person, the console, and those that go wrong', async (
 test('every page that the program serves was looked at', async () => {
   const sources = (await fs.readdir(new URL('../../web/', import.meta.url))).filter((n) => n.endsWith('.go') && !n.endsWith('_test.go'))
   const text = (await Promise.all(sources.map((n) => fs.readFile(new URL(`../../web/${n}`, import.meta.url), 'utf8')))).join('\n')
-  const routes = [...text.matchAll(/"GET (\/[^" ]*)"/g)].map((m) => m[1].replace('{$}', ''))
+  const routes = [...text.matchAll(/\{aPage, "GET", "(\/[^"]*)"/g)].map((m) => m[1].replace('{$}', ''))
   const pages = routes.filter((r) => !/^\/(api|assets|\.well-known|favicon)/.test(r) && !['/', '/link/{token}'].includes(r))
   assert.ok(pages.length >= 15, `found only ${pages}`)
   assert.deepEqual(pages.filter((p) => !seen.has(p)), [])

@@ -41,7 +41,7 @@ const patience = 4 * time.Minute
 
 func main() {
 	only := flag.String("run", "", "run the mutations whose sentence matches this `regexp`")
-	jobs := flag.Int("jobs", 2, "`how many` at once")
+	jobs := flag.Int("jobs", 3, "`how many` at once")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
