@@ -68,6 +68,14 @@ func (b *Breached) Contains(pw seal.Secret) bool {
 	return b != nil && b.containsAny([]string{pw.Reveal(), normal(pw.Reveal())})
 }
 
+// Bytes is the memory the filter takes.
+func (b *Breached) Bytes() int64 {
+	if b == nil {
+		return 0
+	}
+	return 2 * int64(len(b.filter.Fingerprints))
+}
+
 func (b *Breached) containsAny(forms []string) bool {
 	found := false
 	for _, f := range forms {

@@ -36,10 +36,12 @@ type HasherOptions struct {
 	Keys       *seal.Keys
 	Parameters Parameters
 	Rand       io.Reader
-	Now        func() time.Time    // for OnWait
+	Now        func() time.Time    // for OnWait and OnHash
 	Cores      int                 // at most so many hashes at once; give runtime.GOMAXPROCS(0)
 	Queue      int                 // at most so many callers wait; 0 means DefaultQueue
 	OnWait     func(time.Duration) // told how long each hash waited for its place; may be nil
+
+	OnHash func(hashing, waiting time.Duration) // told of every hash when it is done; may be nil
 }
 
 // Hasher makes and verifies password hashes, never more at once than it has
@@ -146,7 +148,12 @@ func (h *Hasher) derive(ctx context.Context, peppered, salt []byte, p Parameters
 	if h.o.OnWait != nil {
 		h.o.OnWait(h.o.Now().Sub(since))
 	}
-	return argon2.IDKey(peppered, salt, p.Time, p.MemoryKiB, p.Threads, tagBytes), nil
+	begun := h.o.Now()
+	tag := argon2.IDKey(peppered, salt, p.Time, p.MemoryKiB, p.Threads, tagBytes)
+	if h.o.OnHash != nil {
+		h.o.OnHash(h.o.Now().Sub(begun), begun.Sub(since))
+	}
+	return tag, nil
 }
 
 // prepare bounds a password and brings it to NFKC, so that one password typed on

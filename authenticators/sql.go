@@ -129,10 +129,10 @@ func StillSame(tx *store.Tx, account id.Account, p proof.Proof) (bool, error) {
 }
 
 // SetPassword keeps a newly chosen password: p.ID, p.Hash and p.MadeAt are the
-// caller's. keepOld is Policy.KeepOld: with the new one, so many hashes are kept,
-// and none older than that.
+// caller's. The former hash moves to the old ones, of which keepOld stay: one
+// fewer than Policy.KeepOld, which counts the current one.
 func SetPassword(tx *store.Tx, account id.Account, p Password, keepOld int) error {
-	if err := retirePassword(tx, account, max(keepOld-1, 0)); err != nil {
+	if err := retirePassword(tx, account, keepOld); err != nil {
 		return err
 	}
 	_, err := tx.Exec(`INSERT INTO passwords (account, id, hash, pepper, must_change, made_at, version, node)

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"hash"
 	"io"
+	"math"
 	"net/url"
 	"strings"
 	"time"
@@ -56,17 +57,19 @@ func NewTOTP(name string, secret seal.Secret, now time.Time) TOTP {
 // early, so it is dropped.
 func KeyURI(issuer, account string, secret seal.Secret) seal.Secret {
 	plain := strings.NewReplacer(":", "")
-	label := url.PathEscape(plain.Replace(issuer)) + ":" + url.PathEscape(plain.Replace(account))
-	q := "secret=" + secret.Reveal() + "&issuer=" + url.PathEscape(plain.Replace(issuer)) +
-		"&algorithm=SHA1&digits=6&period=30"
-	return seal.Secret("otpauth://totp/" + label + "?" + q)
+	from := escape(plain.Replace(issuer))
+	return seal.Secret("otpauth://totp/" + from + ":" + escape(plain.Replace(account)) +
+		"?secret=" + secret.Reveal() + "&issuer=" + from + "&algorithm=SHA1&digits=6&period=30")
 }
+
+// escape writes a space as %20: some apps show a plus as a plus.
+func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
 // CheckNewTOTP checks the first code of an app that is being added. Its clock is
 // not known yet: ±1 step of ours is accepted and the drift reported, to be kept.
 func CheckNewTOTP(secret seal.Secret, typed seal.Secret, now time.Time) (step, drift int64, ok bool, hint Hint) {
 	t := NewTOTP("", secret, now)
-	t.LastStep = -1 << 62
+	t.LastStep = math.MinInt64
 	m := t.match(typed.Reveal(), now)
 	if !m.accepted {
 		return 0, 0, false, m.hint
@@ -102,19 +105,18 @@ type matched struct {
 	hint        Hint
 }
 
-// match compares a typed code with every step from -10 to +10 around now and
-// around the remembered drift. Of several matches the accepted one nearest to
-// the remembered drift counts.
+// match compares a typed code with every step from -10 to +10 around now and the
+// three around the remembered drift. Of several matches the accepted one nearest
+// to the remembered drift counts.
 func (t TOTP) match(typed string, now time.Time) matched {
 	digits, ok := normaliseDigits(typed)
 	if !ok || len(digits) != t.Digits {
 		digits = strings.Repeat("x", t.Digits) // the same work, and no match
 	}
 	here := floorDiv(now.Unix(), t.Period)
-	reach := totpDiagnosed + abs(t.Drift)
 	var best matched
-	bestOff, hintOff := int64(1)<<62, int64(1)<<62
-	for d := -reach; d <= reach; d++ {
+	bestOff, hintOff := int64(math.MaxInt64), int64(math.MaxInt64)
+	for _, d := range t.drifts() {
 		if !t.codeIs(here+d, digits) {
 			continue
 		}
@@ -131,6 +133,20 @@ func (t TOTP) match(typed string, now time.Time) matched {
 		best.hint = Hint{}
 	}
 	return best
+}
+
+// drifts lists the drifts that are looked at, in steps.
+func (t TOTP) drifts() []int64 {
+	var all []int64
+	for d := int64(-totpDiagnosed); d <= totpDiagnosed; d++ {
+		all = append(all, d)
+	}
+	for d := t.Drift - totpWindow; d <= t.Drift+totpWindow; d++ {
+		if abs(d) > totpDiagnosed {
+			all = append(all, d)
+		}
+	}
+	return all
 }
 
 // diagnose says in words why a code that belongs to another step is refused.
