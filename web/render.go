@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"gatehouse/authenticators"
 	"gatehouse/words"
 )
 
@@ -23,7 +24,7 @@ type Pages struct {
 	blank  *template.Template // never executed, so that it can still be cloned
 	mu     sync.Mutex
 	spoken map[string]*template.Template
-	heard  func(key string) // tests listen to which words are used; else nil
+	voice  func(key, text string) string // tests hear and change what is said; else nil
 }
 
 // NewPages parses the templates. asset turns "app.css" into the address it is
@@ -108,14 +109,15 @@ func (p *Pages) in(c *words.Catalogue) (*template.Template, error) {
 // funcs are the few things a template may do beyond showing a field.
 func (p *Pages) funcs(c *words.Catalogue) template.FuncMap {
 	say := func(key string, pairs ...any) string {
-		if p.heard != nil {
-			p.heard(key)
+		text := c.Say(key, pairs...)
+		if p.voice != nil {
+			text = p.voice(key, text)
 		}
-		return c.Say(key, pairs...)
+		return text
 	}
 	return template.FuncMap{
 		"t":     say,
-		"say":   func(x *Text) string { return say(x.Key, x.Pairs...) },
+		"say":   func(x Text) string { return say(x.Key, x.Pairs...) },
 		"lang":  func() string { return c.Lang },
 		"asset": p.asset,
 		"of":    of,
@@ -128,6 +130,9 @@ func (p *Pages) funcs(c *words.Catalogue) template.FuncMap {
 			return say("fault." + string(pr.Code))
 		},
 		"in":      func(d time.Duration) string { return span(say, d) },
+		"left":    func(f Frame, until time.Time) int { return int(max(0, until.Sub(f.Now)).Seconds()) },
+		"abs":     time.Duration.Abs,
+		"tally":   tally,
 		"qr":      qr,
 		"otpauth": otpauth,
 		"file":    func(f Frame, c RecoveryCodes) template.URL { return codesFile(say, f, c) },
@@ -149,6 +154,15 @@ func of(pairs ...any) (map[string]any, error) {
 		m[name] = pairs[i+1]
 	}
 	return m, nil
+}
+
+// tally is one entry per recovery code, true for the spent ones.
+func tally(left, of int) []bool {
+	marks := make([]bool, max(of, 0))
+	for i := range marks {
+		marks[i] = i >= left
+	}
+	return marks
 }
 
 // fours groups a key for reading aloud and typing: "ABCD EFGH IJ".
@@ -209,13 +223,11 @@ func span(say sayer, d time.Duration) string {
 	}
 }
 
-// qr passes the one piece of markup that is made elsewhere. It is drawn by
-// authenticators.QRSVG from black squares; anything else is left out.
-func qr(svg string) template.HTML {
-	if !strings.HasPrefix(svg, "<svg ") || strings.Contains(svg, "<script") || strings.Contains(svg, "style=") {
-		return ""
-	}
-	return template.HTML(svg)
+// qr draws the key for the camera: the one piece of markup no template makes. It
+// is black squares from authenticators.QRSVG, which escapes its label.
+func qr(uri, label string) (template.HTML, error) {
+	svg, err := authenticators.QRSVG(uri, label)
+	return template.HTML(svg), err
 }
 
 // otpauth lets an app on the same device open the key. html/template refuses
@@ -253,23 +265,35 @@ func (f Form) To(usual string) string {
 }
 
 func door(name string, failed bool) about {
-	return about{template: name, title: Say("title." + name), failed: failed}
+	return about{template: name, title: Say(name + ".title"), failed: failed}
 }
 
 func room(name string, failed bool) about {
-	return about{template: name, title: Say("title." + name), nav: name, failed: failed}
+	return about{template: name, title: Say(name + ".title"), nav: name, failed: failed}
 }
 
-func (p SignIn) about() about      { return door("signin", p.failed()) }
-func (p Code) about() about        { return door("code", p.failed()) }
-func (p Recovery) about() about    { return door("recovery", p.failed()) }
-func (p LinkSent) about() about    { return door("link-sent", p.failed()) }
-func (p NewPassword) about() about { return door("new-password", p.failed()) }
-func (p Forgot) about() about      { return door("forgot", p.failed()) }
-func (p Unlock) about() about      { return door("unlock", p.failed()) }
-func (p Link) about() about        { return door("link", p.failed()) }
-func (p Fresh) about() about       { return door("fresh", p.failed()) }
-func (p SignedOut) about() about   { return door("signed-out", false) }
+func (p SignIn) about() about    { return door("signin", p.failed()) }
+func (p Code) about() about      { return door("code", p.failed()) }
+func (p Recovery) about() about  { return door("recovery", p.failed()) }
+func (p LinkSent) about() about  { return door("link-sent", p.failed()) }
+func (p Forgot) about() about    { return door("forgot", p.failed()) }
+func (p Unlock) about() about    { return door("unlock", p.failed()) }
+func (p Fresh) about() about     { return door("fresh", p.failed()) }
+func (p SignedOut) about() about { return door("signed-out", false) }
+
+func (p NewPassword) about() about {
+	a := door("new-password", p.failed())
+	if a.title = Say("new-password.again"); p.First {
+		a.title = Say("new-password.first")
+	}
+	return a
+}
+
+func (p Link) about() about {
+	a := door("link", p.failed())
+	a.title = Say("link.title-" + string(p.Kind))
+	return a
+}
 
 func (p Oops) about() about {
 	name := "oops"

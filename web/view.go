@@ -3,6 +3,7 @@ package web
 import (
 	"time"
 
+	"gatehouse/authenticators"
 	"gatehouse/fault"
 	"gatehouse/words"
 )
@@ -68,12 +69,12 @@ type Form struct {
 // "fault.<Code>" unless Sentence says something better.
 type Problem struct {
 	Code       fault.Code
-	Field      string        // name of the field it concerns, "" for the whole form
-	Item       string        // id of the row it concerns, on pages with a form per row
-	Sentence   *Text         // instead of the code's own sentence
-	Hint       *Text         // what may help: "your phone's clock is about 90 seconds behind"
-	Reasons    []Text        // why a new password was not accepted
-	RetryAfter time.Duration // when it makes sense to try again, 0 unknown
+	Field      string                  // name of the field it concerns, "" for the whole form
+	Item       string                  // id of the row it concerns, on pages with a form per row
+	Sentence   *Text                   // instead of the code's own sentence
+	Hint       *Text                   // what may help: "your phone's clock is about 90 seconds behind"
+	Reasons    []authenticators.Reason // why a new password was not accepted
+	RetryAfter time.Duration           // when it makes sense to try again, 0 unknown
 }
 
 // Names of the form fields and of the values of FieldDo.
@@ -160,9 +161,10 @@ type LinkSent struct {
 // NewPassword sets a first or a new password from a link. POST /signin/new-password.
 type NewPassword struct {
 	Form
-	Email string
-	Rules Rules
-	First bool // an invitation, not a reset
+	Email  string
+	Policy authenticators.Policy
+	First  bool   // an invitation, not a reset
+	Why    string // why it must be changed now: "compromised", "expired" (flow.View.Why), or ""
 }
 
 // Enrol adds an authenticator app: inside the sign-in (POST /signin/enrol) or,
@@ -170,9 +172,8 @@ type NewPassword struct {
 type Enrol struct {
 	Form
 	Email   string
-	QR      string // SVG from authenticators.QRSVG and nothing else
 	Key     string // base32, ungrouped
-	URI     string // otpauth://totp/…
+	URI     string // otpauth://totp/…; drawn as the QR picture
 	Name    string // what was typed for the name; "" suggests one
 	Account bool
 }
@@ -244,22 +245,9 @@ type Profile struct {
 // PasswordChange sets a new password after a fresh proof. POST /account/password.
 type PasswordChange struct {
 	Form
-	Email string
-	SetAt time.Time
-	Rules Rules
-}
-
-// Rules is a password policy, shown for what it is.
-type Rules struct {
-	Preset      string // "modern", "pci", "legacy"
-	MinLength   int    // in characters
-	Letters     bool   // must hold a letter
-	Digits      bool
-	Upper       bool
-	Lower       bool
-	Symbols     bool
-	KeepOld     int // so many earlier ones are refused, 0 for none
-	ExpiresDays int // 0 for never
+	Email  string
+	SetAt  time.Time
+	Policy authenticators.Policy
 }
 
 // Authenticators lists authenticator apps. POST /account/authenticators with
@@ -330,8 +318,8 @@ type AddressChange struct {
 
 // PolicyPresets shows the password policy presets for what they are. GET /console/policy.
 type PolicyPresets struct {
-	Current string // Preset of the one in force
-	Presets []Rules
+	Current authenticators.Preset   // the one in force
+	Presets []authenticators.Policy // each as it would be with this configuration
 }
 
 // done is what a redirect may carry as ?done=…: nothing else is ever shown.
