@@ -1,7 +1,5 @@
 package store
 
-import "database/sql"
-
 // AddMigration pretends that this program is of a later release.
 func (s *Store) AddMigration(version int64, name, sql string) {
 	s.migrations = append(s.migrations[:len(s.migrations):len(s.migrations)], migration{version, name, sql})
@@ -13,9 +11,4 @@ func (s *Store) Queued() int {
 		return g.waiting()
 	}
 	return 0
-}
-
-// Pools shows both classes' write pools to tests that hold them.
-func (s *Store) Pools() (foreground, background *sql.DB) {
-	return s.foreground.write.db, s.background.write.db
 }

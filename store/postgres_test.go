@@ -4,7 +4,6 @@ import (
 	"database/sql"
 	"errors"
 	"net"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -65,12 +64,8 @@ func TestADeadlockIsTriedAgainUntilBothWritersAreDone(t *testing.T) {
 	}
 }
 
-func TestAClosedPortIsUnavailableAndWorksWhenTheServerIsThere(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	address := listener.Addr().String()
-	listener.Close()
-	s := storetest.OpenEmpty(t, "postgres://nobody:hunter2@"+address+"/x?sslmode=disable", nil)
+func TestAClosedPortIsUnavailable(t *testing.T) {
+	s := storetest.OpenEmpty(t, "postgres://nobody:hunter2@"+closedPort(t)+"/x?sslmode=disable", nil)
 	nothing := func(*store.Tx) error { return nil }
 	for name, err := range map[string]error{
 		"write": s.Do(t.Context(), nothing), "read": s.Read(t.Context(), nothing), "background": s.Background(t.Context(), nothing),
@@ -81,6 +76,13 @@ func TestAClosedPortIsUnavailableAndWorksWhenTheServerIsThere(t *testing.T) {
 			t.Errorf("%s: got %v, want unavailable and no password in it", name, err)
 		}
 	}
+}
+
+func closedPort(t *testing.T) (address string) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	must(t, listener.Close())
+	return listener.Addr().String()
 }
 
 func second[T any](_ T, err error) error { return err }
@@ -157,17 +159,9 @@ func TestAServerThatTakesNoWritesIsNotConnectedTo(t *testing.T) {
 }
 
 func TestOfSeveralHostsTheOneThatAnswersIsUsed(t *testing.T) {
-	u, err := url.Parse(storetest.Postgres(t))
-	must(t, err)
-	q := u.Query()
-	host := q.Get("host")
-	if host == "" {
-		host = u.Host
-	}
-	u.Host = ""
-	q.Set("host", t.TempDir()+","+host)
-	u.RawQuery = q.Encode()
-	s := storetest.Open(t, u.String(), nil)
+	var w wire
+	dsn := strings.Replace(w.lay(t, storetest.Postgres(t)), "@", "@"+closedPort(t)+",", 1)
+	s := storetest.Open(t, dsn, nil)
 	must(t, s.Do(t.Context(), func(tx *store.Tx) error { return put(tx, "a") }))
 }
 

@@ -9,7 +9,9 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
@@ -28,7 +30,7 @@ func (s *Store) openSQLite(o Options) error {
 		goose: goose.DialectSQLite3, blob: "BLOB", serial: "INTEGER PRIMARY KEY AUTOINCREMENT",
 		findTable: "SELECT COUNT(*) AS n FROM sqlite_master WHERE type = 'table' AND name = $1",
 		judge:     judgeSQLite, undone: undoneInSQLite,
-		migrate: func() (*sql.DB, error) { return sql.Open("sqlite", sqliteDSN(path, false)) },
+		migrate: func() (*sql.DB, error) { return sql.Open("sqlite", sqliteDSN(path, false, 10*time.Second)) },
 	}
 	writer, err := sqlitePool(path, false, 1)
 	if err != nil {
@@ -55,7 +57,7 @@ func makePrivate(path string) error {
 }
 
 func sqlitePool(path string, readOnly bool, most int) (*sql.DB, error) {
-	connector, err := sqlite.NewConnector(sqliteDSN(path, readOnly))
+	connector, err := sqlite.NewConnector(sqliteDSN(path, readOnly, 100*time.Millisecond))
 	if err != nil {
 		return nil, err
 	}
@@ -65,11 +67,12 @@ func sqlitePool(path string, readOnly bool, most int) (*sql.DB, error) {
 	return db, nil
 }
 
-func sqliteDSN(path string, readOnly bool) string {
+// sqliteDSN also says how long SQLite itself waits for another process (in ours
+// the gate keeps order). That wait hears no deadline, so the pools' is short and
+// repeated by run.
+func sqliteDSN(path string, readOnly bool, busy time.Duration) string {
 	q := url.Values{"_dqs": {"0"}, "_pragma": { // in this order
-		// Only other processes make us wait here (in ours the gate keeps order), and
-		// this wait hears no deadline: a short one, repeated by run.
-		"busy_timeout(100)",
+		"busy_timeout(" + strconv.FormatInt(busy.Milliseconds(), 10) + ")",
 		"journal_mode(WAL)",
 		"synchronous(FULL)", // a commit that was answered survives a power cut
 		"foreign_keys(1)",

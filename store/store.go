@@ -71,7 +71,7 @@ type pool struct {
 
 // Open checks the options and prepares the pools. It does not migrate, and a
 // PostgreSQL that is away now is found when it is back.
-func Open(ctx context.Context, o Options) (*Store, error) {
+func Open(_ context.Context, o Options) (*Store, error) {
 	if o.Now == nil {
 		return nil, errors.New("store: no clock")
 	}

@@ -86,7 +86,7 @@ func startCluster() (cluster, error) {
 	if err != nil {
 		return cluster{}, err
 	}
-	dir, err := os.MkdirTemp("", "gatehouse-postgres-")
+	dir, err := os.MkdirTemp(scratch(), "gatehouse-postgres-")
 	if err != nil {
 		return cluster{}, err
 	}
@@ -95,6 +95,17 @@ func startCluster() (cluster, error) {
 		return c, errors.Join(err, os.RemoveAll(dir))
 	}
 	return c, waitFor(c.server, dir)
+}
+
+// scratch is memory where there is plenty of it, because making a database is
+// making three hundred files; otherwise "", the usual place.
+func scratch() string {
+	const memory, plenty = "/dev/shm", 2 << 30
+	var free syscall.Statfs_t
+	if err := syscall.Statfs(memory, &free); err != nil || free.Bavail*uint64(free.Bsize) < plenty {
+		return ""
+	}
+	return memory
 }
 
 func startIn(dir, bin string, asWhom person) (cluster, error) {
