@@ -1,0 +1,352 @@
+package outbox_test
+
+import (
+	"crypto/rand"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"gatehouse/id"
+	"gatehouse/outbox"
+	"gatehouse/seal"
+	"gatehouse/store"
+	"gatehouse/store/storetest"
+)
+
+// office is an outbox with a clock of its own.
+type office struct {
+	t     *testing.T
+	s     *store.Store
+	keys  *seal.Keys
+	clock *storetest.Clock
+}
+
+func each(t *testing.T, fn func(o office)) {
+	var clock *storetest.Clock
+	storetest.EachWith(t, func(o *store.Options) {
+		clock = storetest.NewClock()
+		o.Now = clock.Now
+	}, func(t *testing.T, s *store.Store) {
+		dir := t.TempDir() + "/keys"
+		if err := seal.InitKeys(dir); err != nil {
+			t.Fatal(err)
+		}
+		keys, err := seal.LoadKeys(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fn(office{t, s, keys, clock})
+	})
+}
+
+func (o office) do(fn func(*store.Tx) error) {
+	o.t.Helper()
+	if err := o.s.Do(o.t.Context(), fn); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+func (o office) add(spoil func(*outbox.Message)) outbox.Message {
+	o.t.Helper()
+	m := reset(o.clock.Now())
+	if spoil != nil {
+		spoil(&m)
+	}
+	o.do(func(tx *store.Tx) error { return outbox.Add(tx, o.keys, m) })
+	return m
+}
+
+func reset(now time.Time) outbox.Message {
+	return outbox.Message{
+		ID: id.New[id.Message](now, rand.Reader), Kind: outbox.Reset, To: "ana@example.com", Locale: "en",
+		Fields: map[string]string{outbox.Link: "https://gatehouse.example/link/secret", outbox.Name: "Ana"},
+	}
+}
+
+func (o office) take(limit int) (taken []outbox.Message) {
+	o.t.Helper()
+	o.do(func(tx *store.Tx) (err error) {
+		taken, err = outbox.Take(tx, o.keys, o.clock.Now(), limit)
+		return err
+	})
+	return taken
+}
+
+func (o office) stored(m outbox.Message) (payload []byte, lastError string, gone bool) {
+	o.t.Helper()
+	o.do(func(tx *store.Tx) error {
+		return tx.Row(`SELECT payload, last_error, given_up = 1 FROM outbox WHERE id = $1`, string(m.ID)).Scan(&payload, &lastError, &gone)
+	})
+	return payload, lastError, gone
+}
+
+func TestAMailIsTakenAsItWasPutIn(t *testing.T) {
+	each(t, func(o office) {
+		m := o.add(func(m *outbox.Message) { m.Account = "a" })
+		taken := o.take(10)
+		if len(taken) != 1 {
+			o.t.Fatalf("took %d", len(taken))
+		}
+		got := taken[0]
+		if got.ID != m.ID || got.Kind != m.Kind || got.To != m.To || got.Account != "a" || got.Locale != "en" || got.Tries != 1 ||
+			got.Fields[outbox.Link] != m.Fields[outbox.Link] || !got.MadeAt.Equal(o.clock.Now()) || !got.Expires.Equal(o.clock.Now().Add(30*time.Minute)) {
+			o.t.Errorf("got %+v", got)
+		}
+	})
+}
+
+func TestAddingAMailTwiceIsAddingItOnce(t *testing.T) {
+	each(t, func(o office) {
+		m := o.add(nil)
+		o.do(func(tx *store.Tx) error { return outbox.Add(tx, o.keys, m) })
+		if n := len(o.take(10)); n != 1 {
+			o.t.Errorf("took %d", n)
+		}
+	})
+}
+
+func TestAMailThatSaysNothingIsNotPutIn(t *testing.T) {
+	each(t, func(o office) {
+		for name, spoil := range map[string]func(*outbox.Message){
+			"a kind nobody knows":  func(m *outbox.Message) { m.Kind = "newsletter" },
+			"no id":                func(m *outbox.Message) { m.ID = "" },
+			"no address":           func(m *outbox.Message) { m.To = "" },
+			"a link mail, no link": func(m *outbox.Message) { delete(m.Fields, outbox.Link) },
+			"a field nobody reads": func(m *outbox.Message) { m.Fields["colour"] = "red" },
+		} {
+			m := reset(o.clock.Now())
+			spoil(&m)
+			err := o.s.Do(o.t.Context(), func(tx *store.Tx) error { return outbox.Add(tx, o.keys, m) })
+			if err == nil {
+				o.t.Errorf("%s: was put in", name)
+			} else if strings.Contains(err.Error(), "ana@") || strings.Contains(err.Error(), "https:") {
+				o.t.Errorf("%s: the error tells too much: %v", name, err)
+			}
+		}
+	})
+}
+
+func TestAMailOfARolledBackTransactionIsNeverSent(t *testing.T) {
+	each(t, func(o office) {
+		ours := errors.New("something else failed")
+		err := o.s.Do(o.t.Context(), func(tx *store.Tx) error {
+			return errors.Join(outbox.Add(tx, o.keys, reset(o.clock.Now())), ours)
+		})
+		if !errors.Is(err, ours) || len(o.take(10)) != 0 {
+			o.t.Errorf("error %v, or a mail was taken", err)
+		}
+	})
+}
+
+func TestATakenMailIsSomebodyElsesAfterItsLeaseAndNotBefore(t *testing.T) {
+	each(t, func(o office) {
+		m := o.add(nil)
+		o.take(10) // and this node dies
+		o.clock.Forward(outbox.Lease - time.Second)
+		if n := len(o.take(10)); n != 0 {
+			o.t.Fatalf("took %d within the lease", n)
+		}
+		o.clock.Forward(2 * time.Second)
+		again := o.take(10)
+		if len(again) != 1 || again[0].ID != m.ID || again[0].Tries != 2 {
+			o.t.Errorf("after the lease: %+v", again)
+		}
+	})
+}
+
+func TestTwoNodesNeverTakeTheSameMailAtOnce(t *testing.T) {
+	each(t, func(o office) {
+		const mails = 12
+		for range mails {
+			o.add(nil)
+		}
+		var mu sync.Mutex
+		seen := map[id.Message]int{}
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				for range mails {
+					var taken []outbox.Message
+					err := o.s.Background(o.t.Context(), func(tx *store.Tx) (err error) {
+						taken, err = outbox.Take(tx, o.keys, o.clock.Now(), 3)
+						return err
+					})
+					if err != nil {
+						o.t.Error(err)
+						return
+					}
+					mu.Lock()
+					for _, m := range taken {
+						seen[m.ID]++
+					}
+					mu.Unlock()
+				}
+			})
+		}
+		wg.Wait()
+		for m, n := range seen {
+			if n != 1 {
+				o.t.Errorf("%s was taken %d times", m, n)
+			}
+		}
+		if len(seen) != mails {
+			o.t.Errorf("%d of %d were taken", len(seen), mails)
+		}
+	})
+}
+
+func TestMailsAreTakenLongestDueFirstAndOnlyWhenDue(t *testing.T) {
+	each(t, func(o office) {
+		now := o.clock.Now()
+		due := func(d time.Duration) outbox.Message {
+			return o.add(func(m *outbox.Message) { m.Due = now.Add(d); m.Expires = now.Add(time.Hour) })
+		}
+		second, first := due(-time.Minute), due(-time.Hour)
+		due(time.Minute)
+		if taken := o.take(1); len(taken) != 1 || taken[0].ID != first.ID {
+			o.t.Errorf("first %+v", taken)
+		}
+		if taken := o.take(10); len(taken) != 1 || taken[0].ID != second.ID {
+			o.t.Errorf("second %+v", taken)
+		}
+	})
+}
+
+func TestAnExpiredMailIsNeverTakenEvenWhenNobodyTidiedUp(t *testing.T) {
+	each(t, func(o office) {
+		m := o.add(nil)
+		o.clock.Forward(30 * time.Minute)
+		if n := len(o.take(10)); n != 0 {
+			o.t.Errorf("took %d", n)
+		}
+		var past []outbox.Past
+		o.do(func(tx *store.Tx) (err error) {
+			past, err = outbox.Expire(tx, o.clock.Now(), 10)
+			return err
+		})
+		payload, why, gone := o.stored(m)
+		if len(past) != 1 || past[0].Why != outbox.Expired || len(payload) != 0 || why != "expired" || !gone {
+			o.t.Errorf("tidied up: %+v, %d bytes left, %q, given up %v", past, len(payload), why, gone)
+		}
+	})
+}
+
+func TestWhatWasSentIsWiped(t *testing.T) {
+	each(t, func(o office) {
+		m := o.add(nil)
+		if payload, _, _ := o.stored(m); len(payload) == 0 || strings.Contains(string(payload), "ana@") || strings.Contains(string(payload), "secret") {
+			o.t.Errorf("stored in the clear or not at all: %q", payload)
+		}
+		o.take(10)
+		o.do(func(tx *store.Tx) error { return outbox.Sent(tx, m.ID, o.clock.Now()) })
+		if payload, _, gone := o.stored(m); len(payload) != 0 || gone {
+			o.t.Errorf("%d bytes are left, given up %v", len(payload), gone)
+		}
+		o.clock.Forward(outbox.Lease * 2)
+		if n := len(o.take(10)); n != 0 {
+			o.t.Errorf("took it again")
+		}
+	})
+}
+
+func TestAFailedMailWaitsAndIsGivenUpInTime(t *testing.T) {
+	each(t, func(o office) {
+		m := o.add(nil)
+		failed := func(why outbox.Class, wait time.Duration) (gone bool) {
+			o.do(func(tx *store.Tx) (err error) {
+				gone, err = outbox.Failed(tx, m.ID, why, o.clock.Now().Add(wait))
+				return err
+			})
+			return gone
+		}
+		o.take(10)
+		if failed(outbox.Later, 10*time.Minute) {
+			o.t.Fatal("given up at the first failure")
+		}
+		o.clock.Forward(9 * time.Minute)
+		if len(o.take(10)) != 0 {
+			o.t.Error("taken before its wait was over")
+		}
+		o.clock.Forward(2 * time.Minute)
+		if len(o.take(10)) != 1 {
+			o.t.Error("not taken after its wait")
+		}
+		if !failed(outbox.Refused, time.Hour) {
+			o.t.Error("not given up though it runs out before the next try")
+		}
+		if payload, why, gone := o.stored(m); len(payload) != 0 || why != "refused" || !gone {
+			o.t.Errorf("left: %d bytes, %q, given up %v", len(payload), why, gone)
+		}
+		if failed(outbox.Later, 0) {
+			o.t.Error("given up twice")
+		}
+	})
+}
+
+func TestAMailThatDoesNotOpenStopsNoOther(t *testing.T) {
+	each(t, func(o office) {
+		poison, good := o.add(nil), o.add(nil)
+		o.do(func(tx *store.Tx) error {
+			_, err := tx.Exec(`UPDATE outbox SET payload = (SELECT payload FROM outbox WHERE id = $1) WHERE id = $2`, string(good.ID), string(poison.ID))
+			return err
+		})
+		if taken := o.take(10); len(taken) != 1 || taken[0].ID != good.ID {
+			o.t.Errorf("took %+v", taken)
+		}
+		if _, why, gone := o.stored(poison); why != "unreadable" || !gone {
+			o.t.Errorf("the other is left with %q, given up %v", why, gone)
+		}
+	})
+}
+
+func TestAMailGivenBackIsDueAtOnceAndCountsNoTry(t *testing.T) {
+	each(t, func(o office) {
+		m := o.add(nil)
+		o.take(10)
+		o.do(func(tx *store.Tx) error { return outbox.Release(tx, m.ID, o.clock.Now()) })
+		if taken := o.take(10); len(taken) != 1 || taken[0].Tries != 1 {
+			o.t.Errorf("got %+v", taken)
+		}
+	})
+}
+
+func TestTheOldestDueMailIsKnown(t *testing.T) {
+	each(t, func(o office) {
+		oldest := func() (at time.Time, any bool) {
+			o.do(func(tx *store.Tx) (err error) {
+				at, any, err = outbox.OldestDue(tx, o.clock.Now())
+				return err
+			})
+			return at, any
+		}
+		if _, any := oldest(); any {
+			o.t.Error("something is due in an empty outbox")
+		}
+		o.add(nil)
+		since := o.clock.Now()
+		o.clock.Forward(time.Minute)
+		if at, any := oldest(); !any || !at.Equal(since) {
+			o.t.Errorf("due since %v, %v", at, any)
+		}
+		o.clock.Forward(time.Hour)
+		if _, any := oldest(); any {
+			o.t.Error("an expired mail counts as waiting")
+		}
+	})
+}
+
+func TestFinishedMailsAreForgottenAndWaitingOnesAreNot(t *testing.T) {
+	each(t, func(o office) {
+		done := o.add(nil)
+		o.add(func(m *outbox.Message) { m.Expires = o.clock.Now().Add(100 * time.Hour) })
+		o.do(func(tx *store.Tx) error { return outbox.Sent(tx, done.ID, o.clock.Now()) })
+		o.clock.Forward(time.Hour)
+		var n int64
+		o.do(func(tx *store.Tx) (err error) { n, err = outbox.Prune(tx, o.clock.Now()); return err })
+		if n != 1 || len(o.take(10)) != 1 {
+			o.t.Errorf("forgot %d", n)
+		}
+	})
+}
