@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"path/filepath"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -18,4 +19,28 @@ func TestTheCodeOfAPostgresErrorDecidesWhetherItIsAnOutage(t *testing.T) {
 			t.Errorf("SQLSTATE %s is judged %d, want %d", code, got, want)
 		}
 	}
+}
+
+func TestAStatementIsParsedOnceAConnectionOnSQLite(t *testing.T) {
+	db, err := sqlitePool(filepath.Join(t.TempDir(), "x.db"), false, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for range 3 {
+		if err := db.QueryRowContext(t.Context(), "SELECT $1 + 1", 1).Scan(new(int)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.Raw(func(c any) error {
+		if n := len(c.(*keepingConn).kept); n != 1 {
+			t.Errorf("%d statements are kept, want the one", n)
+		}
+		return nil
+	})
 }

@@ -181,3 +181,16 @@ func TestTheServerKnowsTheDeadlineTooAndTheTimeZoneIsUTC(t *testing.T) {
 		}
 	}
 }
+
+func TestAStatementIsParsedOnceAConnectionOnPostgres(t *testing.T) {
+	s := storetest.Open(t, storetest.Postgres(t), func(o *store.Options) { o.Foreground = 1 })
+	var kept int64
+	for range 3 {
+		must(t, s.Do(t.Context(), func(tx *store.Tx) error {
+			return tx.Row("SELECT COUNT(*) AS n FROM pg_prepared_statements WHERE statement LIKE $1", "%pg_prepared_statements%").Scan(&kept)
+		}))
+	}
+	if kept != 1 {
+		t.Errorf("%d statements are kept, want the one", kept)
+	}
+}
