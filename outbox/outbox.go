@@ -76,7 +76,17 @@ func Add(tx *store.Tx, keys *seal.Keys, m Message) error {
 	if err != nil {
 		return err
 	}
-	return insert(tx, m, sealed)
+	return insert(tx, m, sealed, settled(tx, m.Kind, sealed))
+}
+
+// settled is NULL, or for a Void the time of now: it costs what a mail costs, is
+// never taken, and keeps nothing of what it was made from.
+func settled(tx *store.Tx, k Kind, sealed []byte) any {
+	if k != Void {
+		return nil
+	}
+	clear(sealed)
+	return store.Micros(tx.Now())
 }
 
 func check(m Message) (Definition, error) {

@@ -350,3 +350,23 @@ func TestFinishedMailsAreForgottenAndWaitingOnesAreNot(t *testing.T) {
 		}
 	})
 }
+
+func TestAVoidIsNeverTakenAndKeepsNothing(t *testing.T) {
+	each(t, func(o office) {
+		mail := o.add(nil)
+		void := o.add(func(m *outbox.Message) { m.Kind = outbox.Void })
+		real, _, _ := o.stored(mail)
+		kept, _, _ := o.stored(void)
+		if len(kept) != len(real) || strings.Trim(string(kept), "\x00") != "" {
+			o.t.Errorf("%d bytes beside the mail's %d, or not all zero", len(kept), len(real))
+		}
+		if taken := o.take(10); len(taken) != 1 || taken[0].ID != mail.ID {
+			o.t.Errorf("took %+v", taken)
+		}
+		var n int64
+		o.do(func(tx *store.Tx) (err error) { n, err = outbox.Prune(tx, o.clock.Now().Add(time.Hour)); return err })
+		if n != 1 {
+			o.t.Errorf("forgot %d", n)
+		}
+	})
+}

@@ -16,14 +16,14 @@ type row struct {
 	tries              int
 }
 
-func insert(tx *store.Tx, m Message, sealed []byte) error {
+func insert(tx *store.Tx, m Message, sealed []byte, sentAt any) error {
 	var account any
 	if m.Account != "" {
 		account = string(m.Account)
 	}
-	_, err := tx.Exec(`INSERT INTO outbox (id, kind, account, payload, made_at, due_at, expires_at, tries, given_up, last_error, version, node)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, '', 1, $8) ON CONFLICT (id) DO NOTHING`,
-		string(m.ID), string(m.Kind), account, sealed, store.Micros(tx.Now()), store.Micros(m.Due), store.Micros(m.Expires), string(tx.Node()))
+	_, err := tx.Exec(`INSERT INTO outbox (id, kind, account, payload, made_at, due_at, expires_at, tries, sent_at, given_up, last_error, version, node)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, 0, '', 1, $9) ON CONFLICT (id) DO NOTHING`,
+		string(m.ID), string(m.Kind), account, sealed, store.Micros(tx.Now()), store.Micros(m.Due), store.Micros(m.Expires), sentAt, string(tx.Node()))
 	return err
 }
 
