@@ -6,15 +6,21 @@ import "gatehouse/words"
 // "Sign-in refused: the password did not match". Device, place and time stand
 // beside it on the page; a sentence names them only where it would be empty without.
 func Sentence(c *words.Catalogue, e Event) string {
+	key, pairs := Phrase(c, e)
+	return c.Say(key, pairs...)
+}
+
+// Phrase is Sentence not said yet: its catalogue key, with name, value pairs.
+func Phrase(c *words.Catalogue, e Event) (key string, pairs []any) {
 	d, known := Lookup(e.Kind)
 	if !known || e.Parked {
-		return c.Say("event.parked")
+		return "event.parked", nil
 	}
-	key := d.Sentence()
+	key = d.Sentence()
 	if exact := key + "." + e.Data[d.By]; d.By != "" && c.Has(exact) {
 		key = exact
 	}
-	return c.Say(key, fill(c, d, e)...)
+	return key, fill(c, d, e)
 }
 
 // fill gives every declared field a text, so that no sentence shows a {hole}:

@@ -32,6 +32,7 @@ type attempt struct {
 	Session  id.Session        `json:"s,omitempty"` // Fresh: the session that is proved anew
 	Why      string            `json:"y,omitempty"` // why a new password is asked for
 	Return   string            `json:"r,omitempty"`
+	Zone     string            `json:"z,omitempty"` // of the browser's clock, for a person who has chosen none
 	Expires  time.Time         `json:"x"`
 }
 
@@ -48,7 +49,7 @@ type enrolment struct {
 // begin starts an attempt.
 func (f *Flow) begin(p Purpose, in Input) attempt {
 	now := f.Now()
-	return attempt{ID: id.New[id.Attempt](now, f.Rand), Purpose: p, At: Password, Return: in.Return, Expires: now.Add(attemptLife)}
+	return attempt{ID: id.New[id.Attempt](now, f.Rand), Purpose: p, At: Password, Return: in.Return, Zone: in.Who.Zone, Expires: now.Add(attemptLife)}
 }
 
 func (f *Flow) seal(a attempt, who Who) (string, error) {

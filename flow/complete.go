@@ -50,6 +50,12 @@ func (f *Flow) complete(tx *store.Tx, a attempt, account accounts.Account, in In
 	if err := f.recordSignIn(tx, a, t, in.Who); err != nil {
 		return Outcome{}, err
 	}
+	if account.Zone == "" && a.Zone != "" {
+		account.Zone = a.Zone
+		if err := accounts.SetProfile(tx, account.ID, account.Name, account.Locale, account.Zone); err != nil {
+			return Outcome{}, err
+		}
+	}
 	if err := f.noticeDevice(tx, a, account, in.Who); err != nil {
 		return Outcome{}, err
 	}

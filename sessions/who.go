@@ -13,6 +13,7 @@ type Who struct {
 	Agent   string     // User-Agent header, bounded
 	Place   string     // words, "" when not known
 	Locale  string     // BCP 47, of the request
+	Zone    string     // IANA time zone of the browser's clock, "" when not known
 }
 
 // Personal is what events keep of it, sealed under the account's key.

@@ -6,6 +6,7 @@ import (
 
 	"gatehouse/fault"
 	"gatehouse/flow"
+	"gatehouse/manage"
 )
 
 // openAPI describes the API, by hand. Tests hold it against the route table and
@@ -19,59 +20,59 @@ func (s *Server) apiDescription(r *Request) error {
 }
 
 func (s *Server) apiSignIn(r *Request) error {
-	return r.step(func(f *reader) flow.Input {
+	return r.takeStep(func(f *reader) flow.Input {
 		return flow.Input{Do: flow.ShowPassword, Email: f.text("email"), Secret: f.secret("password")}
 	})
 }
 
 func (s *Server) apiCode(r *Request) error {
-	return r.step(func(f *reader) flow.Input {
+	return r.takeStep(func(f *reader) flow.Input {
 		return flow.Input{Do: flow.ShowCode, Secret: f.secret("code")}
 	})
 }
 
 func (s *Server) apiRecovery(r *Request) error {
-	return r.step(func(f *reader) flow.Input {
+	return r.takeStep(func(f *reader) flow.Input {
 		return flow.Input{Do: flow.ShowRecovery, Secret: f.secret("code")}
 	})
 }
 
 func (s *Server) apiEnrol(r *Request) error {
-	return r.step(func(f *reader) flow.Input {
+	return r.takeStep(func(f *reader) flow.Input {
 		return flow.Input{Do: flow.EnrolCode, Secret: f.secret("code"), Name: f.text("name")}
 	})
 }
 
 func (s *Server) apiConfirmCodes(r *Request) error {
-	return r.step(func(f *reader) flow.Input {
+	return r.takeStep(func(f *reader) flow.Input {
 		return flow.Input{Do: flow.ConfirmCodes, Confirmed: f.flag("confirmed")}
 	})
 }
 
 func (s *Server) apiNewPassword(r *Request) error {
-	return r.step(func(f *reader) flow.Input {
+	return r.takeStep(func(f *reader) flow.Input {
 		return flow.Input{Do: flow.ChoosePassword, Secret: f.secret("password")}
 	})
 }
 
 func (s *Server) apiResendLink(r *Request) error {
-	return r.step(func(*reader) flow.Input { return flow.Input{Do: flow.ResendLink} })
+	return r.takeStep(func(*reader) flow.Input { return flow.Input{Do: flow.ResendLink} })
 }
 
 func (s *Server) apiForgot(r *Request) error {
-	return r.step(func(f *reader) flow.Input {
+	return r.takeStep(func(f *reader) flow.Input {
 		return flow.Input{Do: flow.ForgotPassword, Email: f.text("email")}
 	})
 }
 
 func (s *Server) apiUnlock(r *Request) error {
-	return r.step(func(f *reader) flow.Input {
+	return r.takeStep(func(f *reader) flow.Input {
 		return flow.Input{Do: flow.AskUnlock, Email: f.text("email")}
 	})
 }
 
 func (s *Server) apiLink(r *Request) error {
-	return r.step(func(f *reader) flow.Input {
+	return r.takeStep(func(f *reader) flow.Input {
 		return flow.Input{Do: flow.OpenLink, Link: f.secret("token")}
 	})
 }
@@ -94,8 +95,8 @@ func (s *Server) apiResume(r *Request) error {
 	return r.JSON(http.StatusOK, stepOf(out, device))
 }
 
-// step is every step of the API: read, submit, tell.
-func (r *Request) step(read func(*reader) flow.Input) error {
+// takeStep is every step of the API: read, submit, tell.
+func (r *Request) takeStep(read func(*reader) flow.Input) error {
 	f, err := r.readFields()
 	if err != nil {
 		return err
@@ -186,7 +187,11 @@ func (s *Server) apiSignOut(r *Request) error {
 		return err
 	}
 	if err == nil {
-		if err := s.Manage.SignOut(r.Context(), t); err != nil {
+		who, err := r.Who()
+		if err != nil {
+			return err
+		}
+		if err := s.Manage.SignOut(r.Context(), manage.Caller{Ticket: t, Who: who}); err != nil {
 			return err
 		}
 	}

@@ -39,6 +39,7 @@ type Request struct {
 
 	device  id.Device
 	session *sessions.Ticket
+	after   string // where to go after a fresh proof, when that is not this page
 }
 
 // Context ends when the browser hangs up.
@@ -86,7 +87,11 @@ func (r *Request) Who() (flow.Who, error) {
 	if err != nil {
 		return flow.Who{}, err
 	}
-	return flow.Who{Device: device, Network: r.Client(), Agent: boundedAgent(r.HTTP.UserAgent()), Locale: r.Words().Lang}, nil
+	who := flow.Who{Device: device, Network: r.Client(), Agent: boundedAgent(r.HTTP.UserAgent()), Locale: r.Words().Lang}
+	if r.server.Place != nil {
+		who.Place = r.server.Place(who.Network)
+	}
+	return who, nil
 }
 
 // Words is the catalogue of the language that the browser asks for.
@@ -110,10 +115,8 @@ func (r *Request) Send(status int, contentType string, body []byte) error {
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	r.w.WriteHeader(status)
-	if r.HTTP.Method != http.MethodHead {
-		_, err := r.w.Write(body)
-		r.hungUp(err)
-	}
+	_, err := r.w.Write(body)
+	r.hungUp(err)
 	return nil
 }
 
@@ -225,7 +228,7 @@ func (s *Server) answer(r *Request, err error) {
 		r.hungUp(r.JSON(kind.Status, apiError{Error: r.tell(kind.Code)}))
 		return
 	}
-	if to := wayOut(kind.Code, r.HTTP.URL.Path); to != "" {
+	if to := r.wayOut(kind.Code); to != "" {
 		r.hungUp(r.Redirect(to))
 		return
 	}
@@ -247,15 +250,28 @@ func (s *Server) answerPage(r *Request, kind fault.Kind) {
 	r.hungUp(r.Send(kind.Status, "text/plain; charset=utf-8", []byte(text)))
 }
 
-// wayOut is where a page leads on instead of ending in an error.
-func wayOut(c fault.Code, from string) string {
+// wayOut is where a page leads on instead of ending in an error, and back from
+// there to the page that was wanted.
+func (r *Request) wayOut(c fault.Code) string {
+	from := r.HTTP.URL.Path
+	back := returnPath(orElse(r.after, from))
+	if back != "" {
+		back = "?" + url.Values{FieldReturn: {back}}.Encode()
+	}
 	switch {
 	case c == fault.NotSignedIn && from != "/signin":
-		return "/signin"
+		return "/signin" + back
 	case c == fault.FreshProofNeeded && from != "/fresh":
-		return "/fresh"
+		return "/fresh" + back
 	}
 	return ""
+}
+
+func orElse(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
 }
 
 // tell is what a person reads of a fault.

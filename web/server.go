@@ -15,11 +15,16 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
+	"gatehouse/accounts"
 	"gatehouse/authenticators"
+	"gatehouse/events"
 	"gatehouse/flow"
+	"gatehouse/id"
+	"gatehouse/manage"
 	"gatehouse/seal"
 	"gatehouse/sessions"
 )
@@ -28,6 +33,7 @@ import (
 type Submitter interface {
 	Submit(context.Context, flow.Input) (flow.Outcome, error)
 	Resume(attempt string, who flow.Who) (flow.Outcome, error)
+	PeekLink(ctx context.Context, token seal.Secret) (accounts.LinkKind, error)
 }
 
 // TicketChecker is the session check, sessions.Checker.
@@ -35,25 +41,44 @@ type TicketChecker interface {
 	Check(token string, now time.Time) (t sessions.Ticket, renewed string, err error)
 }
 
-// Manager is what the API asks of manage.Manage.
+// Manager is what pages and API ask of manage.Manage.
 type Manager interface {
-	SignOut(context.Context, sessions.Ticket) error
+	Overview(context.Context, manage.Caller) (manage.Overview, error)
+	SetProfile(context.Context, manage.Caller, manage.Profile) error
+	ChangePassword(context.Context, manage.Caller, seal.Secret) (manage.Result, error)
+	BeginTOTP(context.Context, manage.Caller) (note string, secret, uri seal.Secret, err error)
+	ShowTOTP(context.Context, manage.Caller, string) (secret, uri seal.Secret, err error)
+	ConfirmTOTP(context.Context, manage.Caller, string, seal.Secret, string) (manage.Result, error)
+	RenameTOTP(context.Context, manage.Caller, id.Authenticator, string) error
+	RemoveTOTP(context.Context, manage.Caller, id.Authenticator) (manage.Result, error)
+	BeginRecoveryCodes(manage.Caller) (note string, codes []seal.Secret, err error)
+	ShowRecoveryCodes(manage.Caller, string) ([]seal.Secret, error)
+	ConfirmRecoveryCodes(context.Context, manage.Caller, string, bool) (manage.Result, error)
+	List(context.Context, manage.Caller) ([]manage.Listed, error)
+	EndSession(context.Context, manage.Caller, id.Session) error
+	EndOthers(context.Context, manage.Caller) (manage.Result, error)
+	SignOut(context.Context, manage.Caller) error
+	History(ctx context.Context, c manage.Caller, before int64, limit int) ([]events.Event, error)
+	AskAddressChange(context.Context, manage.Caller, string) (manage.Result, error)
+	ConfirmAddress(context.Context, seal.Secret, *manage.Caller, sessions.Who) (manage.Result, error)
 }
 
 // Server answers the public listener. Fill the fields and call New.
 type Server struct {
-	Origin   string         // the configured public origin, "https://sign-in.example", without a path
-	Proxies  []netip.Prefix // whose X-Forwarded-For and X-Forwarded-Proto count
-	Keys     *seal.Keys
-	Flow     Submitter
-	Sessions TicketChecker
-	Manage   Manager
-	Policy   authenticators.Policy // of new passwords, for the meter
-	Lists    authenticators.Lists
-	Metrics  *Metrics
-	Log      *slog.Logger
-	Now      func() time.Time
-	Rand     io.Reader // safe for use by many at once, as crypto/rand.Reader is
+	Origin     string         // the configured public origin, "https://sign-in.example", without a path
+	OtherHosts []string       // further Host headers that are answered; only the demo has any
+	Proxies    []netip.Prefix // whose X-Forwarded-For and X-Forwarded-Proto count
+	Keys       *seal.Keys
+	Flow       Submitter
+	Sessions   TicketChecker
+	Manage     Manager
+	Choose     authenticators.Chooser  // as in flow.Flow, for the meter
+	Life       sessions.Policy         // of sessions, as in the checker
+	Place      func(netip.Addr) string // words for where an address is, "" when not known; nil = never known
+	Metrics    *Metrics
+	Log        *slog.Logger
+	Now        func() time.Time
+	Rand       io.Reader // safe for use by many at once, as crypto/rand.Reader is
 
 	Demo            bool   // pages say that this is a demo
 	StatusURL       string // of the separate status host; "" shows no status line
@@ -67,6 +92,7 @@ type Server struct {
 	mux     *http.ServeMux
 	openAPI []byte
 	headers map[sort][]header
+	content string // Content-Security-Policy of pages, "?" for the nonce
 }
 
 // kind of route: what its bodies look like, how its errors are told, who may keep it.
@@ -109,6 +135,58 @@ func (s *Server) routes() []route {
 		{anAPI, "DELETE", sessionPath, s.apiSignOut},
 		{anAPI, "GET", "/api/openapi.json", s.apiDescription},
 
+		{aPage, "GET", "/{$}", s.front},
+		{aPage, "GET", "/signin", s.signInPage},
+		{aPage, "POST", "/signin", s.signIn},
+		{aPage, "GET", "/signin/code", s.stepPage(flow.Code)},
+		{aPage, "POST", "/signin/code", s.code},
+		{aPage, "GET", "/signin/recovery", s.stepPage(flow.Recovery)},
+		{aPage, "POST", "/signin/recovery", s.recovery},
+		{aPage, "GET", "/signin/link-sent", s.stepPage(flow.LinkSent)},
+		{aPage, "POST", "/signin/link-sent", s.resend},
+		{aPage, "GET", "/signin/new-password", s.stepPage(flow.NewPassword)},
+		{aPage, "POST", "/signin/new-password", s.newPassword},
+		{aPage, "GET", "/signin/enrol", s.stepPage(flow.Enrol)},
+		{aPage, "POST", "/signin/enrol", s.enrol},
+		{aPage, "GET", "/signin/codes", s.stepPage(flow.RecoveryCodes)},
+		{aPage, "POST", "/signin/codes", s.confirmCodes},
+		{aPage, "GET", "/forgot", s.forgotPage},
+		{aPage, "POST", "/forgot", s.forgot},
+		{aPage, "GET", "/forgot/sent", s.sentPage(LinkReset)},
+		{aPage, "GET", "/unlock", s.unlockPage},
+		{aPage, "POST", "/unlock", s.unlock},
+		{aPage, "GET", "/unlock/sent", s.sentPage(LinkUnlock)},
+		{aPage, "GET", "/link/{token}", s.mailedLink},
+		{aPage, "GET", "/link", s.linkPage},
+		{aPage, "POST", "/link", s.openLink},
+		{aPage, "GET", "/fresh", s.freshPage},
+		{aPage, "POST", "/fresh", s.fresh},
+		{aPage, "GET", "/fresh/code", s.stepPage(flow.Code)},
+		{aPage, "POST", "/fresh/code", s.code},
+		{aPage, "GET", "/fresh/recovery", s.stepPage(flow.Recovery)},
+		{aPage, "POST", "/fresh/recovery", s.recovery},
+		{aPage, "POST", "/signout", s.signOut},
+		{aPage, "GET", "/signed-out", s.signedOut},
+
+		{aPage, "GET", "/account", s.profilePage},
+		{aPage, "POST", "/account", s.setProfile},
+		{aPage, "GET", "/account/password", s.passwordPage},
+		{aPage, "POST", "/account/password", s.changePasswordForm},
+		{aPage, "GET", "/account/authenticators", s.authenticatorsPage},
+		{aPage, "POST", "/account/authenticators", s.changeAuthenticator},
+		{aPage, "GET", "/account/authenticators/add", s.addAuthenticatorPage},
+		{aPage, "POST", "/account/authenticators/add", s.addAuthenticator},
+		{aPage, "GET", "/account/recovery-codes", s.codesPage},
+		{aPage, "POST", "/account/recovery-codes", s.makeCodes},
+		{aPage, "GET", "/account/recovery-codes/new", s.newCodesPage},
+		{aPage, "POST", "/account/recovery-codes/new", s.confirmNewCodes},
+		{aPage, "GET", "/account/sessions", s.sessionsPage},
+		{aPage, "POST", "/account/sessions", s.endSessions},
+		{aPage, "GET", "/account/history", s.historyPage},
+		{aPage, "GET", "/account/address", s.addressPage},
+		{aPage, "POST", "/account/address", s.changeAddress},
+		{aPage, "GET", "/console/policy", s.policyPage},
+
 		{aFile, "GET", "/assets/{build}/{name...}", s.asset},
 		{aFile, "GET", "/favicon.svg", s.favicon},
 		{aFile, "GET", "/.well-known/change-password", s.changePassword},
@@ -131,6 +209,9 @@ func New(s Server) (*Server, error) {
 	s.secure = s.origin.Scheme == "https"
 	s.cookies = namesOfCookies(s.secure)
 	s.headers = fixedHeaders(s.secure)
+	if s.content, err = contentPolicy(s.StatusURL); err != nil {
+		return nil, err
+	}
 	s.Proxies = unmapped(s.Proxies)
 	s.openAPI = openAPI
 	s.mux = s.muxOf(s.routes())
@@ -186,7 +267,7 @@ func NewHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
 
 // rightHost compares without regard to case and the scheme's own port.
 func (s *Server) rightHost(host string) bool {
-	return host == s.origin.Host || strings.EqualFold(s.withoutPort(host), s.withoutPort(s.origin.Host))
+	return host == s.origin.Host || strings.EqualFold(s.withoutPort(host), s.withoutPort(s.origin.Host)) || slices.Contains(s.OtherHosts, host)
 }
 
 func (s *Server) withoutPort(host string) string {

@@ -9,7 +9,9 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -83,6 +85,15 @@ func For(wishes ...string) *Catalogue {
 		}
 	}
 	return all["en"]
+}
+
+// Languages lists the languages of this build, in order.
+func Languages() []string {
+	all, err := load()
+	if err != nil {
+		panic(err) // as in For
+	}
+	return slices.Sorted(maps.Keys(all))
 }
 
 // Say returns the text of key with its placeholders filled from name, value

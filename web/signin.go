@@ -1,0 +1,484 @@
+package web
+
+import (
+	"strings"
+
+	"gatehouse/accounts"
+	"gatehouse/fault"
+	"gatehouse/flow"
+	"gatehouse/manage"
+	"gatehouse/seal"
+)
+
+// front is the bare address.
+func (s *Server) front(r *Request) error {
+	if _, err := r.Session(); err == nil {
+		return r.Redirect("/account")
+	}
+	return r.Redirect("/signin")
+}
+
+// pathOf is where a step of an attempt is shown.
+func pathOf(step flow.Step, p flow.Purpose) string {
+	door := "/signin"
+	if p == flow.Fresh {
+		door = "/fresh"
+	}
+	switch step {
+	case flow.Code:
+		return door + "/code"
+	case flow.Recovery:
+		return door + "/recovery"
+	case flow.LinkSent:
+		return "/signin/link-sent"
+	case flow.NewPassword:
+		return "/signin/new-password"
+	case flow.Enrol:
+		return "/signin/enrol"
+	case flow.RecoveryCodes:
+		return "/signin/codes"
+	}
+	return door
+}
+
+// returnPath is where to go when done: a local page that a reader asked for.
+func returnPath(wish string) string {
+	if wish != "" && isLocal(wish) && (strings.HasPrefix(wish, "/account") || strings.HasPrefix(wish, "/console")) {
+		return wish
+	}
+	return ""
+}
+
+func (s *Server) signInPage(r *Request) error {
+	back := returnPath(r.Query(FieldReturn))
+	if _, err := r.Session(); err == nil {
+		return r.Redirect(orElse(back, "/account"))
+	}
+	page := SignIn{Form: Form{Return: back}}
+	if who, err := r.Who(); err != nil {
+		return err
+	} else if out, err := s.Flow.Resume(r.Attempt(), who); err == nil && out.Next == flow.Password {
+		page.Email = out.View.Email
+	}
+	if err := r.note(&page.Form); err != nil {
+		return err
+	}
+	return r.Render(r.Frame(), page)
+}
+
+// note puts what the page before left above a form: a refusal as a problem, else
+// a calm sentence.
+func (r *Request) note(f *Form) error {
+	t := r.Flash()
+	if t == nil {
+		return nil
+	}
+	if code, ok := strings.CutPrefix(t.Key, "fault."); ok {
+		f.Problem = &Problem{Code: fault.Code(code)}
+		return nil
+	}
+	f.Note = t
+	return nil
+}
+
+func (s *Server) signIn(r *Request) error {
+	email := r.Text(FieldEmail)
+	out, err := r.submit(flow.Input{Do: flow.ShowPassword, Email: email, Secret: r.Secret(FieldPassword), Return: returnPath(r.Text(FieldReturn))})
+	if err != nil {
+		return err
+	}
+	if out.Refusal != nil {
+		return r.signInRefused(out, email)
+	}
+	return r.goOn(out)
+}
+
+func (r *Request) signInRefused(out flow.Outcome, email string) error {
+	page := SignIn{Form: Form{Return: returnPath(r.Text(FieldReturn)), Problem: problem(out.Refusal, "")}, Email: email}
+	return r.RenderRefused(out.Refusal, r.Frame(), page)
+}
+
+// submit sends a step with what the browser carries: its attempt, its session,
+// its device, its clock's zone.
+func (r *Request) submit(in flow.Input) (flow.Outcome, error) {
+	who, err := r.Who()
+	if err != nil {
+		return flow.Outcome{}, err
+	}
+	who.Zone = zoneWish(r.Text(FieldZone))
+	in.Who, in.Attempt, in.Session = who, r.Attempt(), r.sessionIfAny()
+	return r.Submit(in)
+}
+
+// goOn leads to the page of the next step, or in.
+func (r *Request) goOn(out flow.Outcome) error {
+	if out.Next == flow.Done {
+		r.SetSession(out.Ticket)
+		return r.Redirect(orElse(returnPath(out.View.Return), "/account"))
+	}
+	if out.Attempt != "" {
+		r.SetAttempt(out.Attempt)
+	}
+	return r.Redirect(pathOf(out.Next, out.View.Purpose))
+}
+
+// problem words a refusal for a form; field is the one it concerns.
+func problem(why *flow.Refusal, field string) *Problem {
+	if why == nil {
+		return nil
+	}
+	p := &Problem{Code: why.Code, Field: field, Reasons: why.Reasons, RetryAfter: why.RetryAfter}
+	switch why.Code {
+	case fault.TooManyTries:
+		p.Field = ""
+	case fault.WrongCredentials:
+		p.Field = ""
+	}
+	if why.Hint != "" {
+		p.Hint = Say(why.Hint, why.HintFields...)
+	}
+	return p
+}
+
+// stepPage shows a step of the attempt in the browser's cookie. An attempt that
+// waits for another step leads there; one that is over leads back to the start,
+// with a sentence: no page is a dead end.
+func (s *Server) stepPage(step flow.Step) handler {
+	return func(r *Request) error {
+		out, err := r.resume()
+		if err != nil {
+			return r.startAgain(err)
+		}
+		if !shows(step, out.Next) {
+			return r.Redirect(pathOf(out.Next, out.View.Purpose))
+		}
+		return r.showStep(step, out, nil)
+	}
+}
+
+// shows tells whether a page belongs to the step an attempt waits for: recovery
+// codes are another way to answer the same question.
+func shows(page, waiting flow.Step) bool {
+	return page == waiting || page == flow.Recovery && waiting == flow.Code
+}
+
+func (r *Request) resume() (flow.Outcome, error) {
+	who, err := r.Who()
+	if err != nil {
+		return flow.Outcome{}, err
+	}
+	return r.server.Flow.Resume(r.Attempt(), who)
+}
+
+// startAgain leads back to the first page when an attempt is too old or not this
+// browser's.
+func (r *Request) startAgain(err error) error {
+	if fault.Of(err) != fault.AttemptExpired {
+		return err
+	}
+	if _, err := r.Session(); err == nil {
+		return r.Redirect("/account")
+	}
+	had := r.Attempt() != ""
+	r.ClearAttempt()
+	if had {
+		if err := r.SetFlash(Say("fault." + string(fault.AttemptExpired))); err != nil {
+			return err
+		}
+	}
+	return r.Redirect("/signin")
+}
+
+// showStep draws the page of a step; out.Refusal makes it the form that came back.
+func (r *Request) showStep(page flow.Step, out flow.Outcome, note *Text) error {
+	p, err := r.stepView(page, out, note)
+	if err != nil {
+		return err
+	}
+	f := r.Frame()
+	f.Done = Done(r.Query("done"))
+	if out.Refusal != nil {
+		return r.RenderRefused(out.Refusal, f, p)
+	}
+	return r.Render(f, p)
+}
+
+func (r *Request) stepView(page flow.Step, out flow.Outcome, note *Text) (Page, error) {
+	v := out.View
+	fresh := v.Purpose == flow.Fresh
+	form := func(field string) Form {
+		f := Form{Attempt: string(v.ID), Note: note, Problem: problem(out.Refusal, field), Action: r.HTTP.URL.Path}
+		if note == nil && f.Problem == nil {
+			f.Note = r.Flash()
+		}
+		return f
+	}
+	switch page {
+	case flow.Code:
+		return Code{Form: form(FieldCode), Email: v.Email, Recovery: pathOf(flow.Recovery, v.Purpose), Fresh: fresh}, nil
+	case flow.Recovery:
+		return Recovery{Form: form(FieldCode), Email: v.Email, Back: pathOf(flow.Code, v.Purpose), Fresh: fresh}, nil
+	case flow.LinkSent:
+		return LinkSent{Form: form(""), Kind: LinkEnrol, Email: v.Email, Minutes: int(accounts.Enrol.Life().Minutes()), Resend: true}, nil
+	case flow.NewPassword:
+		return NewPassword{Form: form(FieldPassword), Email: v.Email, Policy: r.server.Choose.Policy, First: v.Purpose == flow.Invitation, Why: v.Why}, nil
+	case flow.Enrol:
+		return Enrol{Form: form(FieldCode), Email: v.Email, Key: v.Secret.Reveal(), URI: v.URI.Reveal(), Name: r.Text(FieldName)}, nil
+	case flow.RecoveryCodes:
+		return RecoveryCodes{Form: form(FieldConfirmed), Email: v.Email, Codes: reveal(v.Codes), MadeAt: r.server.Now(), Origin: r.server.Origin}, nil
+	}
+	return nil, fault.New(fault.NotFound, nil)
+}
+
+func reveal(codes []seal.Secret) []string {
+	var texts []string
+	for _, c := range codes {
+		texts = append(texts, c.Reveal())
+	}
+	return texts
+}
+
+// step takes the form of a step. A form drawn for another attempt than the one
+// the browser now carries (a second tab went further) is not submitted: the
+// current step is shown with a sentence.
+func (r *Request) step(page flow.Step, in flow.Input) error {
+	now, err := r.resume()
+	if err != nil {
+		return r.startAgain(err)
+	}
+	if drawn := r.Text(FieldAttempt); drawn != "" && drawn != string(now.View.ID) {
+		if !shows(page, now.Next) {
+			return r.Redirect(pathOf(now.Next, now.View.Purpose))
+		}
+		return r.showStep(page, now, Say("door.other-tab"))
+	}
+	out, err := r.submit(in)
+	if err != nil {
+		return r.startAgain(err)
+	}
+	return r.stepped(page, out)
+}
+
+func (r *Request) stepped(page flow.Step, out flow.Outcome) error {
+	if out.Refusal == nil {
+		return r.goOn(out)
+	}
+	if out.Attempt == "" { // refused at the commit: the attempt is over
+		r.ClearAttempt()
+		return r.signInRefused(out, "")
+	}
+	r.SetAttempt(out.Attempt)
+	if !shows(page, out.Next) {
+		return r.Redirect(pathOf(out.Next, out.View.Purpose))
+	}
+	return r.showStep(page, out, nil)
+}
+
+func (s *Server) code(r *Request) error {
+	return r.step(flow.Code, flow.Input{Do: flow.ShowCode, Secret: r.Secret(FieldCode)})
+}
+
+func (s *Server) recovery(r *Request) error {
+	return r.step(flow.Recovery, flow.Input{Do: flow.ShowRecovery, Secret: r.Secret(FieldCode)})
+}
+
+func (s *Server) newPassword(r *Request) error {
+	return r.step(flow.NewPassword, flow.Input{Do: flow.ChoosePassword, Secret: r.Secret(FieldPassword)})
+}
+
+func (s *Server) enrol(r *Request) error {
+	return r.step(flow.Enrol, flow.Input{Do: flow.EnrolCode, Secret: r.Secret(FieldCode), Name: r.Text(FieldName)})
+}
+
+func (s *Server) confirmCodes(r *Request) error {
+	return r.step(flow.RecoveryCodes, flow.Input{Do: flow.ConfirmCodes, Confirmed: r.Ticked(FieldConfirmed)})
+}
+
+func (s *Server) resend(r *Request) error {
+	out, err := r.submit(flow.Input{Do: flow.ResendLink})
+	if err != nil {
+		return r.startAgain(err)
+	}
+	if out.Next != flow.LinkSent {
+		return r.goOn(out)
+	}
+	r.SetAttempt(out.Attempt)
+	return r.Redirect("/signin/link-sent?done=resent")
+}
+
+// --- mailed links ---
+
+func (s *Server) forgotPage(r *Request) error { return r.Render(r.Frame(), Forgot{}) }
+
+func (s *Server) forgot(r *Request) error {
+	email := r.Text(FieldEmail)
+	out, err := r.submit(flow.Input{Do: flow.ForgotPassword, Email: email})
+	if err != nil {
+		return err
+	}
+	if out.Refusal != nil {
+		return r.RenderRefused(out.Refusal, r.Frame(), Forgot{Form: Form{Problem: problem(out.Refusal, FieldEmail)}, Email: email})
+	}
+	return r.Redirect("/forgot/sent")
+}
+
+func (s *Server) unlockPage(r *Request) error { return r.Render(r.Frame(), Unlock{}) }
+
+func (s *Server) unlock(r *Request) error {
+	email := r.Text(FieldEmail)
+	out, err := r.submit(flow.Input{Do: flow.AskUnlock, Email: email})
+	if err != nil {
+		return err
+	}
+	if out.Refusal != nil {
+		return r.RenderRefused(out.Refusal, r.Frame(), Unlock{Form: Form{Problem: problem(out.Refusal, FieldEmail)}, Email: email})
+	}
+	return r.Redirect("/unlock/sent")
+}
+
+// sentPage says the same for every address, so it needs to know none.
+func (s *Server) sentPage(kind LinkKind) handler {
+	return func(r *Request) error {
+		return r.Render(r.Frame(), LinkSent{Kind: kind, Minutes: int(accounts.Reset.Life().Minutes())})
+	}
+}
+
+// mailedLink moves the token from the address, where histories and logs see it,
+// to a sealed cookie. It spends nothing: mail scanners open links too.
+func (s *Server) mailedLink(r *Request) error {
+	if err := r.SetMailed(seal.Secret(r.Path("token"))); err != nil {
+		return err
+	}
+	return r.Redirect("/link")
+}
+
+func (s *Server) linkPage(r *Request) error {
+	token, ok := r.Mailed()
+	if !ok {
+		return fault.New(fault.LinkSpent, nil)
+	}
+	kind, err := s.Flow.PeekLink(r.Context(), token)
+	if err != nil {
+		return err
+	}
+	return r.Render(r.Frame(), Link{Kind: LinkKind(kind)})
+}
+
+func (s *Server) openLink(r *Request) error {
+	token, ok := r.Mailed()
+	if !ok {
+		return fault.New(fault.LinkSpent, nil)
+	}
+	kind, err := s.Flow.PeekLink(r.Context(), token)
+	if fault.Of(err) == fault.LinkSpent {
+		r.ClearMailed()
+		if out, err := r.resume(); err == nil && out.Next != flow.Password { // a double click: the link has led here already
+			return r.Redirect(pathOf(out.Next, out.View.Purpose))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if kind == accounts.Address {
+		return s.confirmAddress(r, token)
+	}
+	out, err := r.submit(flow.Input{Do: flow.OpenLink, Link: token})
+	if err != nil {
+		return err
+	}
+	r.ClearMailed()
+	if out.Refusal != nil {
+		return fault.New(out.Refusal.Code, nil)
+	}
+	if kind == accounts.Unlock {
+		if err := r.SetFlash(Say("signin.unlocked")); err != nil {
+			return err
+		}
+	}
+	return r.goOn(out)
+}
+
+// confirmAddress moves the account to the address the link was mailed to.
+func (s *Server) confirmAddress(r *Request, token seal.Secret) error {
+	who, err := r.Who()
+	if err != nil {
+		return err
+	}
+	var caller *manage.Caller
+	if t := r.sessionIfAny(); t != nil {
+		caller = &manage.Caller{Ticket: *t, Who: who}
+	}
+	res, err := s.Manage.ConfirmAddress(r.Context(), token, caller, who)
+	if err != nil {
+		return err
+	}
+	r.ClearMailed()
+	if res.Refusal != nil {
+		return fault.New(res.Refusal.Code, nil)
+	}
+	if res.Ticket != "" {
+		r.SetSession(res.Ticket)
+		return r.Redirect("/account?done=address-changed")
+	}
+	if err := r.SetFlash(Say("done.address-changed")); err != nil {
+		return err
+	}
+	return r.Redirect("/signin")
+}
+
+// --- proving oneself afresh, and leaving ---
+
+// freshPage begins a fresh proof: password first, then the second authenticator.
+func (s *Server) freshPage(r *Request) error {
+	if _, err := r.Session(); err != nil {
+		return err
+	}
+	out, err := r.submit(flow.Input{Do: flow.ProveAfresh, Return: returnPath(r.Query(FieldReturn))})
+	if err != nil {
+		return err
+	}
+	r.SetAttempt(out.Attempt)
+	return r.Render(r.Frame(), Fresh{Form: Form{Attempt: string(out.View.ID)}, Email: out.View.Email})
+}
+
+func (s *Server) fresh(r *Request) error {
+	if _, err := r.Session(); err != nil {
+		return err
+	}
+	out, err := r.submit(flow.Input{Do: flow.ShowPassword, Secret: r.Secret(FieldPassword)})
+	if err != nil {
+		return r.startAgain(err)
+	}
+	if out.Refusal == nil {
+		return r.goOn(out)
+	}
+	email := ""
+	if now, err := r.resume(); err == nil {
+		email = now.View.Email
+	}
+	page := Fresh{Form: Form{Attempt: r.Text(FieldAttempt), Problem: problem(out.Refusal, FieldPassword)}, Email: email}
+	if out.Refusal.Code == fault.WrongCredentials {
+		page.Problem.Field, page.Problem.Sentence = FieldPassword, Say("fresh.wrong")
+	}
+	return r.RenderRefused(out.Refusal, r.Frame(), page)
+}
+
+func (s *Server) signOut(r *Request) error {
+	t, err := r.Session()
+	if err != nil && fault.Of(err) != fault.NotSignedIn {
+		return err
+	}
+	if err == nil {
+		who, err := r.Who()
+		if err != nil {
+			return err
+		}
+		if err := s.Manage.SignOut(r.Context(), manage.Caller{Ticket: t, Who: who}); err != nil {
+			return err
+		}
+	}
+	r.ClearSession()
+	return r.Redirect("/signed-out")
+}
+
+func (s *Server) signedOut(r *Request) error { return r.Render(r.Frame(), SignedOut{}) }
