@@ -75,7 +75,8 @@ func (c *certificate) until() time.Time {
 	return time.Time{}
 }
 
-func (c *certificate) watch(ctx context.Context) {
+// watch takes up changed files until ctx ends and tells when a new one runs out.
+func (c *certificate) watch(ctx context.Context, tell func(time.Time)) {
 	tick := time.NewTicker(certificateEvery)
 	defer tick.Stop()
 	for {
@@ -84,6 +85,7 @@ func (c *certificate) watch(ctx context.Context) {
 			return
 		case <-tick.C:
 			c.reload()
+			tell(c.until())
 		}
 	}
 }

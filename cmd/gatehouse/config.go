@@ -58,9 +58,6 @@ type Settings struct {
 	Warn     time.Duration `key:"sessions.warn" default:"2m" range:"30s..30m" why:"How long before idling out the page says so and offers to stay. WCAG 2.2.1 asks for at least 20 s."`
 	Fresh    time.Duration `key:"sessions.fresh" default:"5m" range:"1m..5m" why:"How old a full proof may be for a change of password, authenticator, address or recovery codes."`
 
-	Invitation time.Duration `section:"Mailed links" key:"links.invitation" default:"72h" range:"1h..14d" why:"How long a mailed invitation is good for: over a weekend."`
-	Reset      time.Duration `key:"links.reset" default:"30m" range:"5m..30m" why:"How long every other mailed link is good for. A mailbox is read by others later."`
-
 	NameTries    int           `section:"Limits on guessing" key:"limits.name_tries" default:"5" range:"3..100" why:"Tries for one name, in all its spellings, within limits.name_window. A device the person used before has as many of its own."`
 	NameWindow   time.Duration `key:"limits.name_window" default:"15m" range:"1m..24h" why:"The window for limits.name_tries."`
 	NetworkTries int           `key:"limits.network_tries" default:"100" range:"5..100000" why:"Tries from one IPv4 address or IPv6 /64 within limits.network_window. An office shares one."`

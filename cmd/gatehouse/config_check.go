@@ -148,6 +148,9 @@ func (l *Loaded) checkFiles() {
 	if _, err := seal.LoadKeys(l.KeysDir); err != nil {
 		l.wrong("keys_dir", "keys_dir: %v", err)
 	}
+	if _, err := openPlaces(l.Places); err != nil {
+		l.wrong("places_file", "places_file: %v", err)
+	}
 	if _, err := l.dsn(); l.DSNFile != "" && err != nil {
 		l.wrong("database.dsn_file", "%v", err)
 	}

@@ -42,6 +42,7 @@ type logReader struct {
 	log   *events.Log
 	only  id.Account // "" = everybody
 	kinds []string
+	names map[id.Account]string // addresses of people already looked up
 }
 
 func openLog(ctx context.Context, p *program, f eventFilter) (*logReader, error) {
@@ -60,7 +61,7 @@ func openLog(ctx context.Context, p *program, f eventFilter) (*logReader, error)
 	if err != nil {
 		return nil, err
 	}
-	r := &logReader{store: s, log: events.New(keys, rand.Reader), kinds: f.Kind}
+	r := &logReader{store: s, log: events.New(keys, rand.Reader), kinds: f.Kind, names: map[id.Account]string{}}
 	if err := errors.Join(migrated(ctx, s), r.find(ctx, f.Account)); err != nil {
 		s.Close()
 		return nil, err
@@ -161,44 +162,65 @@ func (c *EventsList) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	return printEvents(p.out, last, c.JSON)
-}
-
-func printEvents(w io.Writer, list []events.Event, asJSON bool) error {
-	if asJSON {
-		for _, e := range list {
-			if err := printJSON(w, e); err != nil {
+	if c.JSON {
+		for _, e := range last {
+			if err := printJSON(p.out, e); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
+	return r.printTable(ctx, p.out, last)
+}
+
+func (r *logReader) printTable(ctx context.Context, w io.Writer, list []events.Event) error {
 	if len(list) == 0 {
-		_, err := fmt.Fprintln(w, "Nothing has happened yet.")
+		_, err := fmt.Fprintln(w, "Nothing of that sort has happened.")
 		return err
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "POSITION\tTIME\tWHAT\tWHOM\tBY\tMORE")
 	for _, e := range list {
-		fmt.Fprintln(t, eventLine(e))
+		line, err := r.line(ctx, e)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(t, line)
 	}
 	return t.Flush()
 }
 
-func eventLine(e events.Event) string {
-	return fmt.Sprintf("%d\t%s\t%s\t%s\t%s\t%s", e.Position, e.MadeAt.Format(time.RFC3339), e.Kind, whom(e), e.Actor, more(e))
+// line is one event with tabs between its columns.
+func (r *logReader) line(ctx context.Context, e events.Event) (string, error) {
+	whom, err := r.whom(ctx, e.Account)
+	by := e.Actor
+	if by == string(e.Account) {
+		by = "themselves"
+	}
+	return fmt.Sprintf("%d\t%s\t%s\t%s\t%s\t%s", e.Position, e.MadeAt.Format(time.RFC3339), e.Kind, whom, by, more(e)), err
 }
 
-func whom(e events.Event) string {
-	switch {
-	case e.Personal["email"] != "":
-		return e.Personal["email"]
-	case e.Account == events.Nobody:
-		return "(unknown)"
-	case e.Account == "":
-		return "-"
+// whom names a person by their address of today.
+func (r *logReader) whom(ctx context.Context, a id.Account) (string, error) {
+	switch a {
+	case "":
+		return "-", nil
+	case events.Nobody:
+		return "(unknown)", nil
 	}
-	return string(e.Account)
+	if name, known := r.names[a]; known {
+		return name, nil
+	}
+	name := string(a)
+	err := r.store.BackgroundRead(ctx, func(tx *store.Tx) error {
+		account, found, err := accounts.ByID(tx, a)
+		if found {
+			name = plain(account.Email)
+		}
+		return err
+	})
+	r.names[a] = name
+	return name, err
 }
 
 func more(e events.Event) string {
@@ -206,9 +228,9 @@ func more(e events.Event) string {
 	for _, k := range slices.Sorted(maps.Keys(e.Data)) {
 		parts = append(parts, k+"="+e.Data[k])
 	}
-	for _, k := range []string{"network", "place"} {
+	for _, k := range []string{"email", "network", "place"} {
 		if e.Personal[k] != "" {
-			parts = append(parts, k+"="+e.Personal[k])
+			parts = append(parts, k+"="+plain(e.Personal[k]))
 		}
 	}
 	switch {
@@ -251,7 +273,8 @@ func (c *EventsTail) Run(ctx context.Context, p *program) error {
 		if c.JSON {
 			return printJSON(p.out, e)
 		}
-		_, err := fmt.Fprintln(p.out, strings.ReplaceAll(eventLine(e), "\t", "  "))
+		line, err := r.line(ctx, e)
+		fmt.Fprintln(p.out, strings.ReplaceAll(line, "\t", "  "))
 		return err
 	})
 }

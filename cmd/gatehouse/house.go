@@ -2,26 +2,105 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"gatehouse/authenticators"
 	"gatehouse/events"
+	"gatehouse/flow"
 	"gatehouse/id"
+	"gatehouse/manage"
+	"gatehouse/notices"
 	"gatehouse/seal"
+	"gatehouse/sessions"
 	"gatehouse/store"
+	"gatehouse/web"
 )
 
-// house is the inside that the server, the demo and the account commands share.
+// house is everything inside: what the server, the demo and the account commands
+// share. openHouse fills it from the settings, lowest rank first.
 type house struct {
-	l      *Loaded
-	keys   *seal.Keys
-	node   id.Node
-	clock  *clock
-	store  *store.Store
-	log    *events.Log
-	hasher *authenticators.Hasher
+	l     *Loaded
+	slog  *slog.Logger
+	clock *clock
+
+	keys     *seal.Keys
+	store    *store.Store
+	log      *events.Log
+	metrics  *web.Metrics
+	hasher   *authenticators.Hasher
+	choose   authenticators.Chooser
+	sessions *sessions.Checker
+	notices  *notices.Notices
+	flow     *flow.Flow
+	manage   *manage.Manage
+
+	sender   notices.Sender
+	breached *breachedFile
+	mail     mailAge
 }
 
 func (h *house) now() time.Time { return h.clock.Now() }
 
-var _ = context.Background
+// openHouse opens what the settings name. Nothing here asks the database or
+// computes a hash: a start takes milliseconds, and a database that is away now is
+// found when it is back.
+func openHouse(ctx context.Context, l *Loaded, logger *slog.Logger, name func(dataDir string) (id.Node, error)) (*house, error) {
+	h := &house{l: l, slog: logger, clock: newClock()}
+	keys, err := seal.LoadKeys(l.KeysDir)
+	if err != nil {
+		return nil, err
+	}
+	node, err := name(l.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	h.keys = keys
+	if h.store, err = openStore(ctx, l, node, h.now); err != nil {
+		return nil, err
+	}
+	h.log = events.New(keys, rand.Reader)
+	h.metrics = web.NewMetrics(version(), h.mail.waiting)
+	return h, errors.Join(h.openPasswords(), h.openFlow())
+}
+
+func (h *house) openPasswords() (err error) {
+	l := h.l
+	h.hasher, err = authenticators.NewHasher(authenticators.HasherOptions{
+		Keys: h.keys, Rand: rand.Reader, Now: h.now, OnHash: h.metrics.HashTook,
+		Parameters: authenticators.Parameters{MemoryKiB: uint32(l.HashMemory), Time: uint32(l.HashTime), Threads: uint8(l.HashThreads)},
+		Cores:      l.hashesAtOnce(), Queue: l.HashQueue,
+	})
+	if err != nil {
+		return err
+	}
+	policy, err := authenticators.PolicyOf(authenticators.Preset(l.Policy), l.ExpireDays)
+	h.breached = openBreached(l.Breached, l.ranges(h.slog))
+	h.choose = authenticators.Chooser{Policy: policy, Hasher: h.hasher, Leaked: h.breached.contains}
+	return err
+}
+
+func (h *house) openFlow() error {
+	l := h.l
+	sender, err := l.sender()
+	if err != nil {
+		return err
+	}
+	h.sessions = &sessions.Checker{Keys: h.keys, Policy: sessions.Policy{Idle: l.Idle, Absolute: l.Absolute, WarnBefore: l.Warn, Fresh: l.Fresh}}
+	h.sender = sender
+	h.notices = &notices.Notices{Keys: h.keys, Log: h.log, Origin: l.Origin, Product: l.Product, Now: h.now, Rand: rand.Reader, Logger: h.slog}
+	h.flow = &flow.Flow{
+		Store: h.store, Keys: h.keys, Log: h.log, Auth: authenticators.New(h.hasher, h.keys), Choose: h.choose, Sessions: h.sessions,
+		Limits: l.limits(), Places: make(chan struct{}, l.Inside), Global: rate.NewLimiter(rate.Limit(l.GlobalRate), l.GlobalRate),
+		Origin: l.Origin, Product: l.Product, Now: h.now, Rand: rand.Reader, Slog: h.slog, Nudge: h.notices.Nudge,
+	}
+	h.manage = &manage.Manage{
+		Store: h.store, Keys: h.keys, Log: h.log, Choose: h.choose, Sessions: h.sessions, MailNet: h.flow.Limits.MailNet,
+		Origin: l.Origin, Product: l.Product, Now: h.now, Rand: rand.Reader, Nudge: h.notices.Nudge,
+	}
+	return nil
+}

@@ -47,12 +47,14 @@ type commands struct {
 	Events   EventsCommand   `cmd:"" group:"Look after" help:"Read what happened."`
 	Breached BreachedCommand `cmd:"" group:"Look after" help:"Make and ask the filter of breached passwords."`
 
-	Bench       BenchCommand       `cmd:"" group:"Measure" help:"Measure this machine against the promises of the documents."`
 	Healthcheck HealthcheckCommand `cmd:"" group:"Measure" help:"Ask a running server how it is; exits with 1 when it is not well."`
 	Version     VersionCommand     `cmd:"" group:"Measure" help:"Say which build this is."`
 }
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() {
+	syscall.Umask(0o077) // what we write is nobody else's, unless its command says otherwise
+	os.Exit(run(os.Args[1:]))
+}
 
 // run is the program without its end, so that tests can call it.
 func run(args []string) int {

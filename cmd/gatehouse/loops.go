@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gatehouse/events"
+	"gatehouse/limits"
+	"gatehouse/outbox"
+	"gatehouse/sessions"
+	"gatehouse/store"
+)
+
+// Loops are what runs beside the requests until the server stops. Each is one
+// goroutine, keeps its own pace and asks the database through the background
+// pool, so none can make a person wait.
+type loops struct {
+	*house
+	wait  sync.WaitGroup
+	ready atomic.Bool // the database was asked once: its schema fits, and who is thrown out is known
+}
+
+const (
+	followEvery  = 250 * time.Millisecond // revocations made by other nodes reach us within twice this
+	followAgain  = time.Minute            // read again so far back: clocks differ, and commits come late
+	stampEvery   = 5 * time.Second        // the floor of the clock is at most this old after a crash
+	touchEvery   = 15 * time.Second       // "last used" in the list of sessions is exact to this
+	tidyEvery    = time.Minute
+	gaugeEvery   = 10 * time.Second
+	askAgain     = 200 * time.Millisecond // while the database is away at the start
+	noticeBehind = 2 * time.Second        // a clock further back than this is told
+)
+
+// start runs everything; it returns at once. What makes serving pointless (a
+// schema that does not fit, a broken filter file) ends stop with the reason.
+func (r *loops) start(ctx context.Context, stop context.CancelCauseFunc) {
+	r.wait.Go(func() {
+		if err := r.arrive(ctx); err != nil {
+			stop(err)
+			return
+		}
+		r.every(ctx, followEvery, r.follower())
+	})
+	r.wait.Go(func() {
+		<-r.breached.done
+		if r.breached.err != nil {
+			stop(next(r.breached.err, "put the file back, or take passwords.breached_file out"))
+		}
+	})
+	r.wait.Go(func() { r.every(ctx, stampEvery, r.stamp) })
+	r.wait.Go(func() { r.every(ctx, touchEvery, r.touch) })
+	r.wait.Go(func() { r.every(ctx, tidyEvery, r.tidy) })
+	r.wait.Go(func() { r.every(ctx, gaugeEvery, r.gauge) })
+	r.wait.Go(func() { r.notices.Run(ctx, r.store, r.sender) })
+}
+
+// every calls do until ctx ends and logs when it begins to fail and when it works
+// again, not each time between.
+func (r *loops) every(ctx context.Context, pace time.Duration, do func(context.Context) error) {
+	tick := time.NewTicker(pace)
+	defer tick.Stop()
+	down := false
+	for {
+		err := do(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if (err != nil) != down {
+			down = err != nil
+			r.tellDown(down, err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (r *loops) tellDown(down bool, err error) {
+	if down {
+		r.slog.Error("background work waits", "error", err)
+		return
+	}
+	r.slog.Info("background work goes on")
+}
+
+// arrive does what a start must ask the database for, and asks until it answers.
+func (r *loops) arrive(ctx context.Context) error {
+	told := false
+	for {
+		err := r.ask(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		var schema *needsMigration
+		if err == nil || errors.As(err, &schema) {
+			r.ready.Store(err == nil)
+			return err
+		}
+		if !told {
+			r.slog.Error("the database does not answer yet; trying again", "error", err)
+			told = true
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(askAgain):
+		}
+	}
+}
+
+func (r *loops) ask(ctx context.Context) error {
+	if err := migrated(ctx, r.store); err != nil {
+		return err
+	}
+	floor, err := r.store.Floor(ctx)
+	if err != nil {
+		return err
+	}
+	r.clock.raise(floor)
+	if err := r.manage.Prepare(ctx); err != nil {
+		return err
+	}
+	return r.follower()(ctx)
+}
+
+// follower reads what other nodes revoked. The first round reads everything.
+func (r *loops) follower() func(context.Context) error {
+	var since time.Time
+	return func(ctx context.Context) error {
+		var found []sessions.Revocation
+		asked := r.now()
+		err := r.store.BackgroundRead(ctx, func(tx *store.Tx) (err error) {
+			found, err = sessions.Revocations(tx, since)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		r.sessions.Apply(found)
+		since = asked.Add(-followAgain)
+		return nil
+	}
+}
+
+// stamp writes the clock down and lifts its floor, and tells of a clock that was
+// set back.
+func (r *loops) stamp(ctx context.Context) error {
+	_, behind := r.clock.read()
+	r.metrics.Degraded("clock", behind > noticeBehind)
+	if behind > noticeBehind {
+		r.slog.Error("the machine's clock was set back; time goes at half speed until it has caught up. Set the clock right", "behind", behind.String())
+		if err := r.record(ctx, events.ClockAnomaly, map[string]string{"microseconds": strconv.FormatInt(behind.Microseconds(), 10)}); err != nil {
+			return err
+		}
+	}
+	if !r.ready.Load() {
+		return nil // the floor is not known yet
+	}
+	r.clock.raise(time.Time{})
+	return r.store.SeenNow(ctx)
+}
+
+func (r *loops) record(ctx context.Context, kind events.Kind, data map[string]string) error {
+	return r.store.Background(ctx, func(tx *store.Tx) error {
+		_, err := r.log.Append(tx, events.Event{Kind: kind, Actor: events.System, Data: data})
+		return err
+	})
+}
+
+func (r *loops) touch(ctx context.Context) error {
+	used := r.sessions.Touched()
+	if len(used) == 0 {
+		return nil
+	}
+	return r.store.Background(ctx, func(tx *store.Tx) error { return sessions.Touch(tx, used) })
+}
+
+func (r *loops) tidy(ctx context.Context) error {
+	r.sessions.Forget(r.now())
+	if !r.ready.Load() {
+		return nil
+	}
+	return r.store.Background(ctx, func(tx *store.Tx) error {
+		return errors.Join(limits.Tidy(tx), sessions.Tidy(tx))
+	})
+}
+
+func (r *loops) gauge(ctx context.Context) error {
+	if !r.ready.Load() {
+		return nil
+	}
+	return r.store.BackgroundRead(ctx, func(tx *store.Tx) error {
+		since, waits, err := outbox.OldestDue(tx, r.now())
+		if waits {
+			r.mail.set(since, r.now())
+		} else {
+			r.mail.nothing()
+		}
+		return err
+	})
+}
