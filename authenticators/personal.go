@@ -21,8 +21,11 @@ type Personal struct {
 // minWord is the shortest personal word that is compared, in letters.
 const minWord = 3
 
-// words lists every personal word squashed: the whole of each text, its parts,
-// and the parts of an address.
+// maxParts bounds how much of a long name is put together in every way.
+const maxParts = 8
+
+// words lists every personal word squashed: each text, the two sides of an
+// address, each part, and neighbouring parts put together.
 func (p Personal) words() []string {
 	var all []string
 	add := func(text string) {
@@ -32,14 +35,21 @@ func (p Personal) words() []string {
 	}
 	for _, text := range append([]string{p.Email, p.Name, p.Product}, p.Organisations...) {
 		add(text)
-		local, domain, _ := strings.Cut(text, "@")
-		add(local)
-		add(domain)
-		for _, part := range strings.FieldsFunc(text, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) }) {
-			add(part)
+		for side := range strings.SplitSeq(text, "@") {
+			parts := strings.FieldsFunc(side, betweenWords)
+			parts = parts[:min(len(parts), maxParts)]
+			for from := range parts {
+				for to := from + 1; to <= len(parts); to++ {
+					add(strings.Join(parts[from:to], ""))
+				}
+			}
 		}
 	}
 	return all
+}
+
+func betweenWords(r rune) bool {
+	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r)
 }
 
 // matches compares whole passwords, not parts of them: "harbour" inside a long

@@ -58,7 +58,7 @@ func (r *Ranges) Contains(ctx context.Context, pw seal.Secret) (found, known boo
 func (r *Ranges) ask(ctx context.Context, prefix, rest string) (bool, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(r.Base, "/")+"/"+prefix, nil)
 	if err != nil {
-		return false, err
+		return false, withoutAddress(err)
 	}
 	req.Header.Set("Add-Padding", "true")
 	resp, err := r.Client.Do(req)

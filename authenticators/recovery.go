@@ -14,7 +14,7 @@ import (
 // A set has ten codes of 80 random bits: 16 letters of 5 bits. SP 800-63B-4
 // §3.1.2 wants 64 bits at least for codes that are hashed without a salt of their own.
 const (
-	recoveryCodes = 10
+	RecoveryCodes = 10 // in a set
 	recoveryBytes = 10
 )
 
@@ -24,7 +24,7 @@ const recoveryLetters = "0123456789abcdefghjkmnpqrstvwxyz"
 
 // NewRecoveryCodes makes ten codes, each four groups of four: "7kq3-…-….".
 func NewRecoveryCodes(rand io.Reader) ([]seal.Secret, error) {
-	codes := make([]seal.Secret, recoveryCodes)
+	codes := make([]seal.Secret, RecoveryCodes)
 	b := make([]byte, recoveryBytes)
 	for i := range codes {
 		if _, err := io.ReadFull(rand, b); err != nil {

@@ -1,9 +1,12 @@
 package authenticators
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/ccojocar/zxcvbn-go"
+	"github.com/ccojocar/zxcvbn-go/matching"
+	"github.com/ccojocar/zxcvbn-go/scoring"
 
 	"gatehouse/seal"
 )
@@ -43,10 +46,13 @@ func Estimate(pw seal.Secret, who Personal) Strength {
 	if text == "" {
 		return Strength{Reasons: []Reason{{Key: WhyEmpty}}}
 	}
-	found := zxcvbn.PasswordStrength(text, who.words())
+	found := guess(text, who.words())
 	s := Strength{Score: min(max(found.Score, 0), 4)}
 	if who.matches(variants(text)) {
 		return Strength{Score: 0, Reasons: []Reason{{Key: WhyPersonal}}}
+	}
+	if isDate(text) {
+		return Strength{Score: 0, Reasons: []Reason{{Key: WhyDate}}}
 	}
 	if s.Score >= 3 {
 		return s
@@ -58,6 +64,31 @@ func Estimate(pw seal.Secret, who Personal) Strength {
 		s.add(WhyShort)
 	}
 	return s
+}
+
+// guess takes the weakest reading of a text: as it stands, and with digits and
+// symbols read as letters. The library's own matcher for those is left out: it
+// tries every combination, and 128 chosen symbols keep it busy for twelve seconds.
+func guess(text string, personal []string) scoring.MinEntropyMatch {
+	weakest := zxcvbn.PasswordStrength(text, personal, matching.FilterL33tMatcher)
+	low := strings.ToLower(text)
+	readings := []string{low, leets[0].Replace(low), leets[1].Replace(low)}
+	for i, r := range readings {
+		if slices.Contains(readings[:i], r) || r == low {
+			continue
+		}
+		if m := zxcvbn.PasswordStrength(r, personal, matching.FilterL33tMatcher); m.Score < weakest.Score {
+			weakest = m
+		}
+	}
+	return weakest
+}
+
+// isDate tells whether a text is nothing but six to eight digits, with or without
+// the marks between day, month and year: the library sees such dates too seldom.
+func isDate(text string) bool {
+	digits := strings.NewReplacer("-", "", ".", "", "/", "", " ", "").Replace(text)
+	return len(digits) >= 6 && len(digits) <= 8 && strings.Trim(digits, "0123456789") == ""
 }
 
 func (s *Strength) add(key string) {
@@ -82,7 +113,7 @@ func whyOf(pattern, dictionary string) string {
 	case "date":
 		return WhyDate
 	case "dictionary":
-		return whyWord(strings.TrimSuffix(dictionary, "_3117"))
+		return whyWord(dictionary)
 	}
 	return ""
 }
