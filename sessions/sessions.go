@@ -5,7 +5,6 @@
 package sessions
 
 import (
-	"encoding/json"
 	"time"
 
 	"gatehouse/fault"
@@ -30,16 +29,16 @@ func DefaultPolicy() Policy {
 
 // Ticket is what the session cookie holds, sealed.
 type Ticket struct {
-	Session       id.Session    `json:"s"`
-	Account       id.Account    `json:"a"`
-	Epoch         int64         `json:"e"`
-	Device        id.Device     `json:"d"`
-	Proofs        []proof.Proof `json:"p"`
-	MadeAt        time.Time     `json:"m"` // when the sign-in was complete
-	IssuedAt      time.Time     `json:"i"` // when this copy of the ticket was sealed
-	IdleUntil     time.Time     `json:"u"`
-	AbsoluteUntil time.Time     `json:"x"`
-	Standby       bool          `json:"b,omitempty"` // made while the primary database was away
+	Session       id.Session
+	Account       id.Account
+	Epoch         int64
+	Device        id.Device
+	Proofs        []proof.Proof
+	MadeAt        time.Time // when the sign-in was complete
+	IssuedAt      time.Time // when this copy of the ticket was sealed
+	IdleUntil     time.Time
+	AbsoluteUntil time.Time
+	Standby       bool // made while the primary database was away
 }
 
 // AuthTime is when the person last proved themselves in full (OIDC auth_time).
@@ -66,11 +65,7 @@ func (t Ticket) renewed(p Policy, now time.Time) Ticket {
 
 // Seal makes the cookie's text. It stops opening at the idle end by itself.
 func (t Ticket) Seal(keys *seal.Keys) (string, error) {
-	plain, err := json.Marshal(t)
-	if err != nil {
-		return "", err
-	}
-	return keys.SealToken(seal.Ticket, "", t.IdleUntil, plain)
+	return keys.SealToken(seal.Ticket, "", t.IdleUntil, t.plain())
 }
 
 func openTicket(keys *seal.Keys, token string, now time.Time) (Ticket, error) {
@@ -79,7 +74,8 @@ func openTicket(keys *seal.Keys, token string, now time.Time) (Ticket, error) {
 	if err != nil {
 		return t, fault.New(fault.NotSignedIn, err)
 	}
-	if err := json.Unmarshal(plain, &t); err != nil {
+	t, err = parseTicket(plain)
+	if err != nil {
 		return t, fault.New(fault.NotSignedIn, err)
 	}
 	return t, nil

@@ -1,0 +1,61 @@
+package sessions
+
+import (
+	"bytes"
+	"reflect"
+	"testing"
+	"time"
+
+	"gatehouse/proof"
+)
+
+func sample() Ticket {
+	at := time.Date(2026, 11, 21, 9, 30, 0, 123456789, time.UTC)
+	return Ticket{Session: "s", Account: "a", Epoch: 7, Device: "d", MadeAt: at, IssuedAt: at.Add(1), IdleUntil: at.Add(2), AbsoluteUntil: at.Add(3), Standby: true,
+		Proofs: []proof.Proof{{Method: proof.Password, Authenticator: "p", Version: 3, At: at}, {Method: proof.TOTP, Authenticator: "t", Version: 1, At: at, Step: 59_000_000, Drift: -3}}}
+}
+
+func TestATicketOpensAsItWasSealed(t *testing.T) {
+	for name, want := range map[string]Ticket{"every field": sample(), "nothing": {}} {
+		got, err := parseTicket(want.plain())
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, want %+v (%v)", name, got, want, err)
+		}
+	}
+	// A new field that is not packed would be lost in silence.
+	if n := reflect.TypeFor[Ticket]().NumField(); n != 10 {
+		t.Errorf("Ticket has %d fields, plain packs 10", n)
+	}
+	if n := reflect.TypeFor[proof.Proof]().NumField(); n != 6 {
+		t.Errorf("Proof has %d fields, plain packs 6", n)
+	}
+}
+
+func TestATicketThatIsNotWholeDoesNotOpen(t *testing.T) {
+	whole := sample().plain()
+	for n := range whole {
+		if _, err := parseTicket(whole[:n]); err == nil {
+			t.Errorf("%d of %d bytes open", n, len(whole))
+		}
+	}
+	if _, err := parseTicket(append(bytes.Clone(whole), 0)); err == nil {
+		t.Error("a byte too many opens")
+	}
+	if _, err := parseTicket(append([]byte{ticketForm + 1}, whole[1:]...)); err == nil {
+		t.Error("another form opens")
+	}
+}
+
+func FuzzParseTicket(f *testing.F) {
+	f.Add(sample().plain())
+	f.Add([]byte{ticketForm, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
+	f.Fuzz(func(t *testing.T, plain []byte) {
+		got, err := parseTicket(plain)
+		if err != nil {
+			return
+		}
+		if again, err := parseTicket(got.plain()); err != nil || !reflect.DeepEqual(again, got) {
+			t.Errorf("%+v became %+v (%v)", got, again, err)
+		}
+	})
+}
