@@ -58,7 +58,9 @@ func (s *SMTP) Send(ctx context.Context, m Mail) error {
 	if err != nil {
 		return err
 	}
-	client, err := s.client()
+	var l line
+	defer l.hangUp()
+	client, err := s.client(mail.WithDialContextFunc(l.dialer(ctx, s)))
 	if err != nil {
 		return &Failure{outbox.Other, err}
 	}
@@ -69,15 +71,46 @@ func (s *SMTP) Send(ctx context.Context, m Mail) error {
 	return &Failure{classOf(err), err}
 }
 
-func (s *SMTP) client() (*mail.Client, error) {
+// line is the connection of one mail. go-mail leaves it open when the greeting,
+// TLS or the password fail, and heeds ctx only until it is connected.
+type line struct {
+	conn net.Conn
+	stop func() bool
+}
+
+func (l *line) dialer(ctx context.Context, s *SMTP) mail.DialContextFunc {
+	return func(dialing context.Context, network, address string) (net.Conn, error) {
+		var d interface {
+			DialContext(context.Context, string, string) (net.Conn, error)
+		} = &net.Dialer{}
+		if s.TLS == ImplicitTLS {
+			d = &tls.Dialer{Config: s.tlsConfig()}
+		}
+		conn, err := d.DialContext(dialing, network, address)
+		if err == nil {
+			l.conn, l.stop = conn, context.AfterFunc(ctx, func() { conn.Close() })
+		}
+		return conn, err
+	}
+}
+
+func (l *line) hangUp() {
+	if l.conn != nil {
+		l.stop()
+		l.conn.Close()
+	}
+}
+
+func (s *SMTP) tlsConfig() *tls.Config {
+	return &tls.Config{ServerName: s.Host, RootCAs: s.Roots, MinVersion: tls.VersionTLS12}
+}
+
+func (s *SMTP) client(more ...mail.Option) (*mail.Client, error) {
 	timeout := s.Timeout
 	if timeout == 0 {
 		timeout = 5 * time.Second
 	}
-	options := []mail.Option{
-		mail.WithTimeout(timeout),
-		mail.WithTLSConfig(&tls.Config{ServerName: s.Host, RootCAs: s.Roots, MinVersion: tls.VersionTLS12}),
-	}
+	options := append([]mail.Option{mail.WithTimeout(timeout), mail.WithTLSConfig(s.tlsConfig())}, more...)
 	if from, err := netmail.ParseAddress(s.From); err == nil {
 		options = append(options, mail.WithHELO(domain(from.Address)))
 	}
