@@ -25,7 +25,7 @@ func (s *Server) apiStrength(r *Request) error {
 		return fault.New(fault.PasswordTooLong, nil)
 	}
 	strength := authenticators.Estimate(pw, person)
-	judged := s.Policy.Judge(pw, person, s.Lists)
+	judged := s.Choose.Policy.Judge(pw, person, s.Choose.Lists)
 	return r.JSON(http.StatusOK, apiStrong{
 		Score:      strength.Score,
 		Label:      r.Words().Say(strength.Label()),
@@ -55,7 +55,7 @@ func (r *Request) chooser(f *reader, attempt string) (authenticators.Personal, e
 	return person, err
 }
 
-func sayReasons(w *words.Catalogue, why []authenticators.Reason) []apiReason {
+func sayReasons(w *words.Catalogue, why []fault.Reason) []apiReason {
 	said := make([]apiReason, 0, len(why))
 	for _, y := range why {
 		said = append(said, apiReason{y.Key, w.Say(y.Key, y.Fields()...)})

@@ -2,7 +2,9 @@ package web
 
 import (
 	"encoding/base64"
+	"fmt"
 	"io"
+	"net/url"
 	"strings"
 )
 
@@ -44,13 +46,24 @@ const permissionsPolicy = "accelerometer=(), autoplay=(), browsing-topics=(), ca
 	"encrypted-media=(), fullscreen=(), geolocation=(), gyroscope=(), hid=(), idle-detection=(), magnetometer=(), " +
 	"microphone=(), midi=(), payment=(), picture-in-picture=(), screen-wake-lock=(), serial=(), usb=(), xr-spatial-tracking=()"
 
-// policyOfPages is a Content-Security-Policy in two halves around the nonce.
-// Scripts run by nonce only: 'self' would add nothing, since a module's imports
-// carry its nonce along (HTML, "descendant script fetch options"). Trusted Types
-// make writing markup from script an error where the browser knows them.
-var policyOfPages = strings.Split("default-src 'none'; script-src 'nonce-?'; style-src 'self'; img-src 'self'; font-src 'self'; "+
-	"connect-src 'self'; manifest-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; "+
-	"require-trusted-types-for 'script'; trusted-types 'none'", "?")
+// contentPolicy is the Content-Security-Policy of pages, with "?" for the nonce.
+// Scripts and style sheets count by nonce only: 'self' would add nothing, since a
+// module's imports carry its nonce along (HTML, "descendant script fetch options").
+// Trusted Types make writing markup from script an error where browsers know them.
+// status is the address of the status line, "" for none.
+func contentPolicy(status string) (string, error) {
+	connect := "'self'"
+	if status != "" {
+		u, err := url.Parse(status)
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.ContainsAny(u.Host, "; ,'?") {
+			return "", fmt.Errorf("web: status address %q is not an http address", status)
+		}
+		connect += " " + u.Scheme + "://" + u.Host
+	}
+	return "default-src 'none'; script-src 'nonce-?'; style-src 'nonce-?'; img-src 'self'; font-src 'self'; connect-src " + connect +
+		"; manifest-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'" +
+		"; require-trusted-types-for 'script'; trusted-types 'none'", nil
+}
 
 func (r *Request) setHeaders() {
 	h := r.w.Header()
@@ -59,7 +72,7 @@ func (r *Request) setHeaders() {
 	}
 	h["X-Request-Id"] = []string{r.ID}
 	if r.route.sort == aPage {
-		h["Content-Security-Policy"] = []string{policyOfPages[0] + r.Nonce + policyOfPages[1]}
+		h["Content-Security-Policy"] = []string{strings.ReplaceAll(r.server.content, "?", r.Nonce)}
 	}
 	if strings.Contains(r.route.path, "{token}") {
 		h["Referrer-Policy"] = []string{"no-referrer"}

@@ -135,7 +135,7 @@ func (s *Server) finish(r *Request, start time.Time) {
 		slog.Duration("took", took),
 	}, r.notes...)
 	if r.err != nil {
-		attrs = append(attrs, slog.String("fault", string(fault.Of(r.err))), slog.Any("cause", errors.Unwrap(r.err)))
+		attrs = append(attrs, slog.String("fault", string(fault.Of(r.err))), slog.String("cause", r.err.Error()))
 	}
 	s.Log.LogAttrs(r.Context(), level, "request", attrs...)
 }
@@ -147,7 +147,7 @@ func (r *Request) level() slog.Level {
 		return slog.LevelError
 	case r.w.status > http.StatusInternalServerError:
 		return slog.LevelWarn
-	case r.route.sort == aFile, r.route.path == sessionPath && r.HTTP.Method == http.MethodGet:
+	case r.route.sort == aFile, r.route.path == sessionPath && r.HTTP.Method != http.MethodDelete:
 		return slog.LevelDebug
 	}
 	return slog.LevelInfo
@@ -178,10 +178,13 @@ func (w *recorder) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Write counts the bytes.
+// Write counts the bytes. An answer to HEAD has none, whoever wrote it.
 func (w *recorder) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
+	}
+	if w.request.HTTP.Method == http.MethodHead {
+		return len(b), nil
 	}
 	n, err := w.ResponseWriter.Write(b)
 	w.bytes += int64(n)

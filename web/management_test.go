@@ -1,0 +1,112 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gatehouse/fault"
+	"gatehouse/flow"
+)
+
+func well(context.Context) error { return nil }
+
+func TestHealth(t *testing.T) {
+	away := func(context.Context) error {
+		return fault.New(fault.Unavailable, errors.New("dial postgres://secret@db"))
+	}
+	for _, c := range []struct {
+		name, path string
+		ready      []Probe
+		want       int
+		body       string
+	}{
+		{"alive whatever the database does", "/livez", []Probe{{"database", away}}, 200, `{"status":"UP","checks":[]}`},
+		{"ready when all is well", "/readyz", []Probe{{"database", well}, {"revocations", well}}, 200,
+			`{"status":"UP","checks":[{"name":"database","status":"UP"},{"name":"revocations","status":"UP"}]}`},
+		{"not ready when the database is away, without telling where it is", "/readyz", []Probe{{"database", away}, {"revocations", well}}, 503,
+			`{"status":"DOWN","checks":[{"name":"database","status":"DOWN","data":{"code":"unavailable"}},{"name":"revocations","status":"UP"}]}`},
+		{"started is asked apart", "/startupz", []Probe{{"database", away}}, 200, `{"status":"UP","checks":[{"name":"migrations","status":"UP"}]}`},
+		{"nothing else is here", "/", nil, 404, "404 page not found"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := Management{Ready: c.ready, Started: []Probe{{"migrations", well}}, Metrics: NewMetrics("test", nil), Log: slog.New(slog.DiscardHandler)}
+			w := httptest.NewRecorder()
+			m.Handler().ServeHTTP(w, httptest.NewRequest("GET", c.path, nil))
+			if w.Code != c.want || strings.TrimSpace(w.Body.String()) != c.body {
+				t.Errorf("got %d %s", w.Code, w.Body)
+			}
+		})
+	}
+}
+
+func TestAProbeThatHangsIsANo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		free := make(chan struct{})
+		defer close(free)
+		hangs := func(context.Context) error { <-free; return nil }
+		m := Management{Ready: []Probe{{"database", hangs}, {"revocations", well}}, Log: slog.New(slog.DiscardHandler)}
+		start := time.Now()
+		found := m.ask(t.Context(), m.Ready)
+		if took := time.Since(start); took != checkTime {
+			t.Errorf("answered after %s", took)
+		}
+		if found.Status != "DOWN" || found.Checks[0].Status != "DOWN" || found.Checks[1].Status != "UP" {
+			t.Errorf("got %+v", found)
+		}
+	})
+}
+
+func TestMetricsCountWhatHappened(t *testing.T) {
+	h := buildHouse(t, site)
+	token, made := h.ticket(t)
+	outcomes := []flow.Outcome{
+		{Next: flow.Password, Refusal: &flow.Refusal{Code: fault.WrongCredentials}},
+		{Next: flow.Code},
+		{Next: flow.Code, Refusal: &flow.Refusal{Code: fault.WrongCode}},
+		{Next: flow.Done, Ticket: token, Session: made},
+	}
+	h.flow.answer = func(flow.Input) (flow.Outcome, error) {
+		out := outcomes[0]
+		outcomes = outcomes[1:]
+		return out, nil
+	}
+	for _, path := range []string{"/api/v1/signin", "/api/v1/signin", "/api/v1/signin/totp", "/api/v1/signin/totp"} {
+		h.send(request("POST", path, `{"email":"ana@b.example","password":"12345678","code":"123456"}`))
+	}
+	h.send(request("GET", "/api/v1/session", "", "Authorization: Bearer "+token))
+	h.Metrics.HashTook(80*time.Millisecond, time.Second)
+	h.Metrics.Degraded("mail", true)
+	h.Metrics.CertExpires(morning)
+	h.Metrics.CertExpires(morning)
+	m := Management{Metrics: h.Metrics, Log: slog.New(slog.DiscardHandler)}
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	text := w.Body.String()
+	for _, line := range []string{
+		`gatehouse_signins_total{first_factor="password",outcome="refused",reason="wrong-credentials",second_factor=""} 1`,
+		`gatehouse_signins_total{first_factor="password",outcome="refused",reason="wrong-code",second_factor="totp"} 1`,
+		`gatehouse_signins_total{first_factor="password",outcome="success",reason="",second_factor="totp"} 1`,
+		`gatehouse_second_factor_challenges_total{outcome="refused",type="totp"} 1`,
+		`gatehouse_second_factor_challenges_total{outcome="success",type="totp"} 1`,
+		`gatehouse_http_request_duration_seconds_count{code="401",method="POST",route="/api/v1/signin"} 1`,
+		`gatehouse_session_checks_total 1`,
+		`gatehouse_password_hash_seconds_bucket{le="0.1"} 1`,
+		`gatehouse_hash_queue_wait_seconds_bucket{le="1"} 1`,
+		`gatehouse_degraded{feature="mail"} 1`,
+		`gatehouse_cert_expiry_timestamp_seconds 1.7952534e+09`,
+		`version="test"} 1`,
+	} {
+		if !strings.Contains(text, line) {
+			t.Errorf("no line %s", line)
+		}
+	}
+	if strings.Contains(text, "ana") || strings.Contains(text, "192.0.2") {
+		t.Error("a person or a network is a label")
+	}
+}
