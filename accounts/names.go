@@ -84,12 +84,24 @@ var lookalikes = sync.OnceValue(func() map[rune]string {
 
 // Skeleton is what a canonical address looks like (UTS #39 §4): two that share a
 // skeleton are easily taken for each other. It is for comparing, never for
-// showing. Beyond UTS #39 it is case-folded at the end, as keys are in lower case
-// and the table writes the look of 0 as a capital O.
+// showing. Two things go beyond UTS #39: it is put in lower case, as keys are and
+// the table writes the look of 0 as a capital O, and it is done again until
+// nothing changes, as a few looks in the table have looks of their own.
 func Skeleton(key string) string {
+	for range 4 {
+		next := look(key)
+		if next == key {
+			break
+		}
+		key = next
+	}
+	return key
+}
+
+func look(s string) string {
 	table := lookalikes()
 	var b strings.Builder
-	for _, r := range norm.NFD.String(key) {
+	for _, r := range norm.NFD.String(s) {
 		if to, ok := table[r]; ok {
 			b.WriteString(to)
 		} else {
