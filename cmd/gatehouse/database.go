@@ -25,7 +25,8 @@ func openStore(ctx context.Context, l *Loaded, node id.Node, now func() time.Tim
 		}
 		o.Foreground, o.Background = l.readers("database.foreground", o.Foreground), l.readers("database.background", o.Background)
 	}
-	return store.Open(ctx, o)
+	s, err := store.Open(ctx, o)
+	return s, next(err, "see where database.dsn leads: gatehouse config check --print-effective")
 }
 
 // readers leaves SQLite's own default where nobody wrote a number: more

@@ -77,7 +77,7 @@ func serve(ctx context.Context, h *house, o serveOptions) (err error) {
 	go s.run(s.management, management, stop)
 	go s.run(s.public, public, stop)
 	go watchdog(inside, func() bool { return true })
-	s.opened(inside, public.Addr())
+	s.opened(inside, public.Addr(), management.Addr())
 
 	<-ctx.Done()
 	s.leave(end)
@@ -95,7 +95,7 @@ func (s *server) build() error {
 	}
 	site, err := web.New(web.Server{
 		Origin: s.l.Origin, OtherHosts: s.options.hosts, Proxies: s.l.Proxies, Keys: s.keys, Flow: s.flow, Sessions: s.sessions,
-		Manage: s.manage, Choose: s.choose, Metrics: s.metrics, Log: s.slog, Now: s.now, Rand: rand.Reader,
+		Manage: s.manage, Choose: s.choose, Life: s.sessions.Policy, Metrics: s.metrics, Log: s.slog, Now: s.now, Rand: rand.Reader,
 		Place: where.of, Demo: s.options.mode == "demo", SecurityContact: s.l.Security,
 	})
 	if err != nil {
@@ -194,8 +194,8 @@ func (s *server) run(srv *http.Server, l net.Listener, stop context.CancelCauseF
 }
 
 // opened says so, to the log, to systemd, and in the log of events.
-func (s *server) opened(ctx context.Context, address net.Addr) {
-	s.slog.Info("open", "origin", s.l.Origin, "listen", address.String(), "management", s.l.Management, "version", version(), "mode", s.options.mode)
+func (s *server) opened(ctx context.Context, public, management net.Addr) {
+	s.slog.Info("open", "origin", s.l.Origin, "listen", public.String(), "management", management.String(), "version", version(), "mode", s.options.mode)
 	if s.cert != nil {
 		s.metrics.CertExpires(s.cert.until())
 		go s.cert.watch(ctx, s.metrics.CertExpires)
