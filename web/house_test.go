@@ -96,7 +96,7 @@ func buildHouse(t testing.TB, origin string, change ...func(*Server)) *house {
 	}
 	h := &house{flow: &toldFlow{}, manage: &toldManage{}, checker: &sessions.Checker{Keys: keys, Policy: sessions.DefaultPolicy()}, log: &bytes.Buffer{}, clock: morning}
 	h.checker.Apply(nil)
-	s := Server{Origin: origin, Keys: keys, Flow: h.flow, Sessions: h.checker, Manage: h.manage, Metrics: NewMetrics("test", nil),
+	s := Server{Origin: origin, Keys: keys, Flow: h.flow, Sessions: h.checker, Manage: h.manage, Life: sessions.DefaultPolicy(), Metrics: NewMetrics("test", nil),
 		Log: slog.New(slog.NewTextHandler(h.log, nil)), Now: func() time.Time { return h.clock }, Rand: rand.Reader}
 	for _, c := range change {
 		c(&s)

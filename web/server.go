@@ -227,7 +227,7 @@ func (s *Server) check() error {
 		return fmt.Errorf("web: origin %q is not of the form https://host", s.Origin)
 	}
 	s.origin = u
-	if s.Keys == nil || s.Flow == nil || s.Manage == nil || s.Sessions == nil || s.Log == nil || s.Now == nil || s.Rand == nil || s.Metrics == nil {
+	if s.Keys == nil || s.Flow == nil || s.Manage == nil || s.Sessions == nil || s.Log == nil || s.Now == nil || s.Rand == nil || s.Metrics == nil || s.Life.Fresh == 0 {
 		return errors.New("web: a field of Server is not filled in")
 	}
 	return nil

@@ -96,7 +96,7 @@ func (h *house) settle(ctx context.Context, d *demoPerson) (err error) {
 		return err
 	}
 	d.TOTPSecret = secret.Reveal()
-	person := manage.Person{Email: d.Email, Name: d.Name, Locale: "en", Zone: localZone(), Organisation: demoOrganisation, Role: d.Role}
+	person := manage.Person{Email: d.Email, Name: d.Name, Organisation: demoOrganisation, Role: d.Role}
 	_, err = h.manage.AddReady(ctx, manage.Ready{Person: person, Password: seal.Secret(d.Password), TOTP: secret}, events.Operator)
 	return err
 }
