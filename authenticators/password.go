@@ -156,15 +156,19 @@ func (h *Hasher) derive(ctx context.Context, peppered, salt []byte, p Parameters
 	return tag, nil
 }
 
-// prepare bounds a password and brings it to NFKC, so that one password typed on
-// two keyboards is one password. SP 800-63B-4 §3.1.1.2 leaves NFKC or NFKD; both
-// also fold full-width letters, which a Japanese keyboard makes without showing it.
+// prepare bounds a password and brings it to NFC, so that one password typed on
+// two keyboards is one password: SP 800-63B-4 §3.1.1.2 asks for NFC (its earlier
+// revision for NFKC or NFKD), as does RFC 8265 §4.2. NFC joins only what is the
+// same character; NFKC would also make ² and 2, or ｱ and ア, one.
 func prepare(pw seal.Secret) ([]byte, error) {
 	if len(pw) > MaxPasswordBytes {
 		return nil, fault.New(fault.PasswordTooLong, nil)
 	}
-	return norm.NFKC.Bytes([]byte(pw.Reveal())), nil
+	return []byte(normal(pw.Reveal())), nil
 }
+
+// normal is the form in which a password is hashed and counted.
+func normal(s string) string { return norm.NFC.String(s) }
 
 // passwordPlace binds a hash to its account: copied to another row it matches nothing.
 func passwordPlace(account id.Account) seal.Place {

@@ -78,7 +78,7 @@ func variants(pw string) []string {
 			all = append(all, s)
 		}
 	}
-	low := strings.ToLower(normal(pw))
+	low := strings.ToLower(norm.NFKC.String(pw))
 	for _, form := range []string{low, cutTail(low)} {
 		add(form)
 		for _, l := range leets {
@@ -106,8 +106,5 @@ func squash(s string) string {
 	}
 	return strings.Map(keep, norm.NFKD.String(s))
 }
-
-// normal is the form in which a password is hashed.
-func normal(s string) string { return norm.NFKC.String(s) }
 
 func foldWidth(s string) string { return width.Fold.String(s) }
