@@ -33,6 +33,8 @@ var ranks = map[string]int{
 	".":               testOnly,
 	"test":            testOnly,
 	"test/mutate":     testOnly,
+	"test/house":      testOnly,
+	"test/stories":    testOnly + 1, // stories stand on the house
 }
 
 const (

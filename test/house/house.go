@@ -1,0 +1,269 @@
+// Package house builds a whole Gatehouse in memory for stories with several
+// people in them: the real web server, flow, outbox and database, wired as
+// cmd/gatehouse wires them, with a clock that the story sets and hashes that cost
+// next to nothing. Everything a person does goes through HTTP.
+package house
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"gatehouse/authenticators"
+	"gatehouse/events"
+	"gatehouse/flow"
+	"gatehouse/id"
+	"gatehouse/manage"
+	"gatehouse/notices"
+	"gatehouse/seal"
+	"gatehouse/sessions"
+	"gatehouse/store"
+	"gatehouse/store/storetest"
+	"gatehouse/web"
+)
+
+// Origin is the configured public origin of every house.
+const Origin = "https://sign-in.harbour-books.example"
+
+// House is one node: everything that one process would hold.
+type House struct {
+	T        testing.TB
+	DSN      string
+	Clock    *storetest.Clock
+	Keys     *seal.Keys
+	Store    *store.Store
+	Events   *events.Log
+	Hasher   *authenticators.Hasher
+	Sessions *sessions.Checker
+	Flow     *flow.Flow
+	Manage   *manage.Manage
+	Notices  *notices.Notices
+	Web      *web.Server
+	Log      *Log
+	Mailbox  *Mailbox
+
+	options Options
+	keysDir string
+	secrets *secrets
+}
+
+// Options change a house before it is built.
+type Options struct {
+	Limits     flow.Limits
+	Policy     authenticators.Policy
+	Life       sessions.Policy
+	Hashing    authenticators.Parameters
+	HashesOnce int // so many hashes at once
+	Inside     int // so many sign-ins inside at once
+	Deadline   time.Duration
+	Pool       int // connections a class; 0 = the default
+	NoFollower bool
+	NoMail     bool // nothing takes mails out of the outbox
+	WrapFlow   func(*House, web.Submitter) web.Submitter
+}
+
+func defaults() Options {
+	policy, _ := authenticators.PolicyOf(authenticators.Modern, 0)
+	return Options{Limits: flow.DefaultLimits(), Policy: policy, Life: sessions.DefaultPolicy(),
+		Hashing: authenticators.Parameters{MemoryKiB: 8, Time: 1, Threads: 1}, HashesOnce: 2, Inside: 512, Deadline: 30 * time.Second}
+}
+
+// Each runs a story on SQLite, on PostgreSQL, and on PostgreSQL with one
+// connection of each class.
+func Each(t *testing.T, story func(t *testing.T, h *House)) { EachWith(t, nil, story) }
+
+// EachWith is Each with options changed by with, which may be nil.
+func EachWith(t *testing.T, with func(*Options), story func(t *testing.T, h *House)) {
+	t.Helper()
+	for _, sort := range []struct {
+		name string
+		dsn  func(testing.TB) string
+		pool int
+	}{{"sqlite", storetest.SQLite, 0}, {"postgres", storetest.Postgres, 0}, {"postgres, pool of one", storetest.Postgres, 1}} {
+		t.Run(sort.name, func(t *testing.T) {
+			story(t, New(t, sort.dsn(t), func(o *Options) {
+				o.Pool = sort.pool
+				if with != nil {
+					with(o)
+				}
+			}))
+		})
+	}
+}
+
+// New builds a house on the database at dsn, which it migrates.
+func New(t testing.TB, dsn string, with func(*Options)) *House {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "keys")
+	if err := seal.InitKeys(dir); err != nil {
+		t.Fatal(err)
+	}
+	o := defaults()
+	if with != nil {
+		with(&o)
+	}
+	h := &House{T: t, DSN: dsn, Clock: storetest.NewClock(), Log: &Log{}, Mailbox: newMailbox(), options: o, keysDir: dir, secrets: &secrets{}}
+	h.build(storetest.Node)
+	return h
+}
+
+// Neighbour is another node on the same database, with the same keys and clock.
+func (h *House) Neighbour() *House {
+	h.T.Helper()
+	n := &House{T: h.T, DSN: h.DSN, Clock: h.Clock, Log: h.Log, Mailbox: h.Mailbox, options: h.options, keysDir: h.keysDir, secrets: h.secrets}
+	n.build(id.New[id.Node](h.Clock.Now(), rand.Reader))
+	return n
+}
+
+// Restarted is the same node after its process ended: nothing in memory is left.
+func (h *House) Restarted(with func(*Options)) *House {
+	h.T.Helper()
+	o := h.options
+	if with != nil {
+		with(&o)
+	}
+	n := &House{T: h.T, DSN: h.DSN, Clock: h.Clock, Log: h.Log, Mailbox: h.Mailbox, options: o, keysDir: h.keysDir, secrets: h.secrets}
+	n.build(storetest.Node)
+	return n
+}
+
+func (h *House) build(node id.Node) {
+	t := h.T
+	t.Helper()
+	o := h.options
+	keys, err := seal.LoadKeys(h.keysDir)
+	must(t, err)
+	h.Keys = keys
+	h.Store = storetest.Open(t, h.DSN, func(s *store.Options) {
+		s.Node, s.Now, s.Deadline, s.Foreground, s.Background = node, h.Clock.Now, o.Deadline, o.Pool, o.Pool
+	})
+	logger := slog.New(slog.NewJSONHandler(h.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	h.Events = events.New(keys, rand.Reader)
+	h.Hasher, err = authenticators.NewHasher(authenticators.HasherOptions{Keys: keys, Parameters: o.Hashing, Rand: rand.Reader,
+		Now: h.Clock.Now, Cores: o.HashesOnce, Queue: 1024})
+	must(t, err)
+	choose := authenticators.Chooser{Policy: o.Policy, Hasher: h.Hasher}
+	h.Sessions = &sessions.Checker{Keys: keys, Policy: o.Life}
+	h.Notices = &notices.Notices{Keys: keys, Log: h.Events, Origin: Origin, Product: "Harbour Books", Now: h.Clock.Now, Rand: rand.Reader, Logger: logger}
+	h.Flow = &flow.Flow{Store: h.Store, Keys: keys, Log: h.Events, Auth: authenticators.New(h.Hasher, keys), Choose: choose, Sessions: h.Sessions,
+		Limits: o.Limits, Places: make(chan struct{}, o.Inside), Global: rate.NewLimiter(rate.Inf, 1), Origin: Origin, Product: "Harbour Books",
+		Now: h.Clock.Now, Rand: rand.Reader, Slog: logger, Nudge: h.Notices.Nudge}
+	h.Manage = &manage.Manage{Store: h.Store, Keys: keys, Log: h.Events, Choose: choose, Sessions: h.Sessions, MailNet: o.Limits.MailNet,
+		Origin: Origin, Product: "Harbour Books", Now: h.Clock.Now, Rand: rand.Reader, Nudge: h.Notices.Nudge}
+	must(t, h.Manage.Prepare(t.Context()))
+	var submit web.Submitter = h.Flow
+	if o.WrapFlow != nil {
+		submit = o.WrapFlow(h, submit)
+	}
+	h.Web, err = web.New(web.Server{Origin: Origin, Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Keys: keys, Flow: submit,
+		Sessions: h.Sessions, Life: o.Life, Manage: h.Manage, Choose: choose, Metrics: web.NewMetrics("test", nil), Log: logger,
+		Now: h.Clock.Now, Rand: rand.Reader})
+	must(t, err)
+	h.Sessions.Apply(nil)
+	h.run()
+}
+
+// run starts what a server runs beside its requests, until the test ends.
+func (h *House) run() {
+	ctx, stop := context.WithCancel(context.WithoutCancel(h.T.Context()))
+	var wait sync.WaitGroup
+	if !h.options.NoFollower {
+		wait.Go(func() { h.Flow.FollowRevocations(ctx) })
+	}
+	if !h.options.NoMail {
+		wait.Go(func() { h.Notices.Run(ctx, h.Store, h.Mailbox) })
+	}
+	h.T.Cleanup(func() { stop(); wait.Wait() })
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Do runs fn in a write transaction of this house.
+func (h *House) Do(fn func(*store.Tx) error) {
+	h.T.Helper()
+	must(h.T, h.Store.Do(h.T.Context(), fn))
+}
+
+// Eventually waits for a condition, at most ten seconds.
+func (h *House) Eventually(what string, is func() bool) {
+	h.T.Helper()
+	h.Within(10*time.Second, what, is)
+}
+
+// Within waits for a condition for so long.
+func (h *House) Within(limit time.Duration, what string, is func() bool) {
+	h.T.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	over := time.After(limit)
+	for !is() {
+		select {
+		case <-tick.C:
+		case <-over:
+			h.T.Fatalf("not within %v: %s", limit, what)
+		}
+	}
+}
+
+// Log keeps what was logged.
+type Log struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+// Write fits slog's handlers.
+func (l *Log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+// String is everything that was logged so far.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// secrets remembers every secret a story used, to look for it afterwards.
+type secrets struct {
+	mu  sync.Mutex
+	all map[string]string // secret → what it is
+}
+
+func (s *secrets) add(what, secret string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all == nil {
+		s.all = map[string]string{}
+	}
+	if len(secret) >= 6 {
+		s.all[secret] = what
+	}
+}
+
+// Secret notes a text that must never be found in the database or the logs.
+func (h *House) Secret(what, secret string) string {
+	h.secrets.add(what, secret)
+	return secret
+}
+
+// forms are the ways a secret could be written down.
+func forms(secret string) []string {
+	return []string{secret, hex.EncodeToString([]byte(secret)), strings.ReplaceAll(secret, "-", "")}
+}

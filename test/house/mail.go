@@ -1,0 +1,86 @@
+package house
+
+import (
+	"context"
+	"strings"
+	"sync"
+
+	"gatehouse/notices"
+	"gatehouse/outbox"
+)
+
+// Mailbox takes the mails of everybody.
+type Mailbox struct {
+	mu    sync.Mutex
+	mails []notices.Mail
+	read  map[string]int // mails of a kind to an address that were read already
+}
+
+func newMailbox() *Mailbox { return &Mailbox{read: map[string]int{}} }
+
+// Send fits notices.Sender.
+func (m *Mailbox) Send(_ context.Context, mail notices.Mail) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mails = append(m.mails, mail)
+	return nil
+}
+
+// All lists the mails of a kind to an address, oldest first; "" is any kind.
+func (m *Mailbox) All(email string, kind outbox.Kind) []notices.Mail {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []notices.Mail
+	for _, mail := range m.mails {
+		if strings.Contains(mail.To, email) && (kind == "" || mail.Kind == kind) {
+			all = append(all, mail)
+		}
+	}
+	return all
+}
+
+// next hands out each mail of a kind to an address once, in order.
+func (m *Mailbox) next(email string, kind outbox.Kind) (notices.Mail, bool) {
+	all := m.All(email, kind)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	key := email + " " + string(kind)
+	if m.read[key] >= len(all) {
+		return notices.Mail{}, false
+	}
+	m.read[key]++
+	return all[m.read[key]-1], true
+}
+
+// Mail waits for the next mail of a kind to an address.
+func (h *House) Mail(email string, kind outbox.Kind) notices.Mail {
+	h.T.Helper()
+	var mail notices.Mail
+	h.Eventually("a mail "+string(kind)+" to "+email, func() (ok bool) {
+		mail, ok = h.Mailbox.next(email, kind)
+		return ok
+	})
+	return mail
+}
+
+// Link waits for the next mail of a kind to an address and returns the token of
+// its link, which must be under the configured origin.
+func (h *House) Link(email string, kind outbox.Kind) string {
+	h.T.Helper()
+	text := h.Mail(email, kind).Text
+	at := strings.Index(text, Origin+"/link/")
+	if at < 0 {
+		h.T.Fatalf("no link of ours in the mail: %q", text)
+	}
+	token := text[at+len(Origin+"/link/"):]
+	if end := strings.IndexAny(token, " \r\n\t>"); end >= 0 {
+		token = token[:end]
+	}
+	return h.Secret("the token of a mailed link", token)
+}
+
+// Settled waits until nothing is left to be mailed.
+func (h *House) Settled() {
+	h.T.Helper()
+	h.Eventually("an empty outbox", func() bool { return h.Count("outbox", "sent_at IS NULL AND given_up = 0 AND kind <> 'void'") == 0 })
+}
