@@ -211,6 +211,7 @@ part_generated() {
 	done <<-END
 		docs/events.md events kinds --markdown
 		docs/configuration.md config docs
+		deploy/gatehouse.example.yaml config example
 	END
 	if [ $differs -ne 0 ]; then echo "make them again as shown and commit them"; return 1; fi
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -40,7 +41,7 @@ func (c *HealthcheckCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return next(fmt.Errorf("%s answered %s: %s", url, resp.Status, body), "look at the checks above and at the log")
+		return next(fmt.Errorf("%s answered %s: %s", url, resp.Status, bytes.TrimSpace(body)), "look at the checks above and at the log")
 	}
 	fmt.Fprintln(p.out, statusOf(body))
 	return nil

@@ -43,7 +43,7 @@ func (r *loops) start(ctx context.Context, stop context.CancelCauseFunc) {
 			stop(err)
 			return
 		}
-		r.every(ctx, followEvery, r.follower())
+		r.every(ctx, "following revocations", followEvery, r.follower())
 	})
 	r.wait.Go(func() {
 		<-r.breached.done
@@ -51,16 +51,16 @@ func (r *loops) start(ctx context.Context, stop context.CancelCauseFunc) {
 			stop(next(r.breached.err, "put the file back, or take passwords.breached_file out"))
 		}
 	})
-	r.wait.Go(func() { r.every(ctx, stampEvery, r.stamp) })
-	r.wait.Go(func() { r.every(ctx, touchEvery, r.touch) })
-	r.wait.Go(func() { r.every(ctx, tidyEvery, r.tidy) })
-	r.wait.Go(func() { r.every(ctx, gaugeEvery, r.gauge) })
+	r.wait.Go(func() { r.every(ctx, "writing the clock down", stampEvery, r.stamp) })
+	r.wait.Go(func() { r.every(ctx, "noting when sessions were used", touchEvery, r.touch) })
+	r.wait.Go(func() { r.every(ctx, "tidying", tidyEvery, r.tidy) })
+	r.wait.Go(func() { r.every(ctx, "measuring the outbox", gaugeEvery, r.gauge) })
 	r.wait.Go(func() { r.notices.Run(ctx, r.store, r.sender) })
 }
 
 // every calls do until ctx ends and logs when it begins to fail and when it works
 // again, not each time between.
-func (r *loops) every(ctx context.Context, pace time.Duration, do func(context.Context) error) {
+func (r *loops) every(ctx context.Context, what string, pace time.Duration, do func(context.Context) error) {
 	tick := time.NewTicker(pace)
 	defer tick.Stop()
 	down := false
@@ -71,7 +71,7 @@ func (r *loops) every(ctx context.Context, pace time.Duration, do func(context.C
 		}
 		if (err != nil) != down {
 			down = err != nil
-			r.tellDown(down, err)
+			r.tellDown(what, err)
 		}
 		select {
 		case <-ctx.Done():
@@ -81,12 +81,12 @@ func (r *loops) every(ctx context.Context, pace time.Duration, do func(context.C
 	}
 }
 
-func (r *loops) tellDown(down bool, err error) {
-	if down {
-		r.slog.Error("background work waits", "error", err)
+func (r *loops) tellDown(what string, err error) {
+	if err != nil {
+		r.slog.Error("background work waits", "what", what, "error", err)
 		return
 	}
-	r.slog.Info("background work goes on")
+	r.slog.Info("background work goes on", "what", what)
 }
 
 // arrive does what a start must ask the database for, and asks until it answers.

@@ -76,7 +76,7 @@ func serve(ctx context.Context, h *house, o serveOptions) (err error) {
 	s.loops.start(inside, stop)
 	go s.run(s.management, management, stop)
 	go s.run(s.public, public, stop)
-	go watchdog(inside, func() bool { return true })
+	s.loops.wait.Go(func() { watchdog(inside, s.alive) })
 	s.opened(inside, public.Addr(), management.Addr())
 
 	<-ctx.Done()
@@ -142,6 +142,9 @@ func (s *server) managementHandler() http.Handler {
 	return mux
 }
 
+// alive answers the watchdog: a process whose session check hangs is none.
+func (s *server) alive() bool { return s.sessions.Loaded() || !s.loops.ready.Load() }
+
 func (s *server) askStarted(context.Context) error {
 	if !s.loops.ready.Load() || !s.sessions.Loaded() {
 		return fault.New(fault.Unavailable, errors.New("the database has not answered since the start"))
@@ -198,10 +201,10 @@ func (s *server) opened(ctx context.Context, public, management net.Addr) {
 	s.slog.Info("open", "origin", s.l.Origin, "listen", public.String(), "management", management.String(), "version", version(), "mode", s.options.mode)
 	if s.cert != nil {
 		s.metrics.CertExpires(s.cert.until())
-		go s.cert.watch(ctx, s.metrics.CertExpires)
+		s.loops.wait.Go(func() { s.cert.watch(ctx, s.metrics.CertExpires) })
 	}
 	notify("READY=1")
-	go s.recordStart(ctx)
+	s.loops.wait.Go(func() { s.recordStart(ctx) })
 	if s.options.onOpen != nil {
 		s.options.onOpen(s.l.Origin)
 	}
@@ -212,7 +215,7 @@ func (s *server) recordStart(ctx context.Context) {
 	for s.askStarted(ctx) != nil {
 		select {
 		case <-ctx.Done():
-			return
+			return // it was never open to anybody
 		case <-time.After(askAgain):
 		}
 	}
