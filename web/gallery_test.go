@@ -153,6 +153,9 @@ func inTheHouse(t testing.TB, in Frame) []picture {
 	poor := Profile{Form: wrong(fault.BadRequest, FieldZone), Email: longEmail, Zone: "Asia/Calcutta", PasswordExpiry: galleryNow, CodesLeft: 1, Authenticators: 1, Sessions: 1}
 	nameless, tongueless := profile, profile
 	nameless.Form, tongueless.Form = wrong(fault.BadRequest, FieldName), wrong(fault.BadRequest, FieldLocale)
+	for _, form := range []Form{nameless.Form, tongueless.Form, poor.Form} {
+		form.Problem.Sentence = Say("profile.bad-" + form.Problem.Field)
+	}
 	tongueless.Locale = "en"
 	p := []picture{
 		{"profile", in, profile, ""},
