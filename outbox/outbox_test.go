@@ -3,6 +3,7 @@ package outbox_test
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -193,6 +194,35 @@ func TestTwoNodesNeverTakeTheSameMailAtOnce(t *testing.T) {
 		}
 		if len(seen) != mails {
 			o.t.Errorf("%d of %d were taken", len(seen), mails)
+		}
+	})
+}
+
+func TestANodeWaitsForTheTakingOfAnotherAndThenFindsNothing(t *testing.T) {
+	each(t, func(o office) {
+		o.add(nil)
+		var other []outbox.Message
+		done := make(chan error, 1)
+		o.do(func(tx *store.Tx) error {
+			taken, err := outbox.Take(tx, o.keys, o.clock.Now(), 10)
+			if err != nil || len(taken) != 1 {
+				return fmt.Errorf("took %d: %w", len(taken), err)
+			}
+			go func() {
+				done <- o.s.Background(o.t.Context(), func(tx *store.Tx) (err error) {
+					other, err = outbox.Take(tx, o.keys, o.clock.Now(), 10)
+					return err
+				})
+			}()
+			select {
+			case err := <-done: // it did not wait for us
+				done <- err
+			case <-time.After(200 * time.Millisecond): // it waits, as it should
+			}
+			return nil
+		})
+		if err := <-done; err != nil || len(other) != 0 {
+			o.t.Errorf("the other node took %d, %v", len(other), err)
 		}
 	})
 }
