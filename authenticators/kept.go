@@ -85,6 +85,7 @@ type Verdict struct {
 	OK    bool
 	Proof proof.Proof // only when OK
 	Hint  Hint        // only when not OK; tell it only after a right password
+	Used  proof.Proof // only when not OK: right, but it has opened a door already; see UsedBy
 	Stale bool        // a right password whose hash is made with old parameters or an old pepper key: see RefreshHash
 }
 

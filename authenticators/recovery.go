@@ -110,11 +110,15 @@ func (c recoveryChecker) Check(_ context.Context, kept Kept, shown Shown) (Verdi
 		if err != nil {
 			return Verdict{}, err
 		}
-		if same(sum, s.Hash) && ok && s.SpentAt.IsZero() {
-			v = Verdict{OK: true, Proof: proof.Proof{
-				Method: proof.RecoveryCode, Authenticator: string(kept.Recovery.ID),
-				Version: kept.Recovery.Version, At: shown.Now.UTC(), Step: s.Slot,
-			}}
+		if !same(sum, s.Hash) || !ok {
+			continue
+		}
+		p := proof.Proof{Method: proof.RecoveryCode, Authenticator: string(kept.Recovery.ID),
+			Version: kept.Recovery.Version, At: shown.Now.UTC(), Step: s.Slot}
+		if s.SpentAt.IsZero() {
+			v = Verdict{OK: true, Proof: p}
+		} else {
+			v = Verdict{Used: p}
 		}
 	}
 	return v, nil

@@ -257,6 +257,22 @@ func AcceptTOTP(tx *store.Tx, p proof.Proof, by string) (bool, error) {
 		ON CONFLICT (authenticator, step) DO NOTHING`, p.Authenticator, p.Step, by, now, tx.Node()))
 }
 
+// UsedBy tells whether it was this attempt that used a code up, and when: a
+// second click shows the same code again and shall get the same answer.
+func UsedBy(tx *store.Tx, p proof.Proof, by string) (at time.Time, ours bool, err error) {
+	query := `SELECT used_by, made_at FROM totp_used WHERE authenticator = $1 AND step = $2`
+	if p.Method == proof.RecoveryCode {
+		query = `SELECT COALESCE(spent_by, ''), COALESCE(spent_at, 0) FROM recovery_codes WHERE recovery_set = $1 AND slot = $2`
+	}
+	var whose string
+	var micros int64
+	err = tx.Row(query, p.Authenticator, p.Step).Scan(&whose, &micros)
+	if errors.Is(err, store.ErrNoRows) {
+		return at, false, nil
+	}
+	return store.Time(micros), err == nil && whose == by, err
+}
+
 // SetRecoveryCodes gives the account a new set; the old one opens nothing from
 // then on. set.ID, set.MadeAt and set.Slots are the caller's (HashRecoveryCodes).
 func SetRecoveryCodes(tx *store.Tx, account id.Account, set RecoverySet) error {

@@ -94,6 +94,10 @@ func (totpChecker) Check(_ context.Context, kept Kept, shown Shown) (Verdict, er
 		if !v.OK && v.Hint.Key == "" {
 			v.Hint = m.hint
 		}
+		if !v.OK && m.used {
+			v.Used = proof.Proof{Method: proof.TOTP, Authenticator: string(t.ID), Version: t.Version,
+				At: shown.Now.UTC(), Step: m.step, Drift: m.drift}
+		}
 	}
 	return v, nil
 }
@@ -101,7 +105,8 @@ func (totpChecker) Check(_ context.Context, kept Kept, shown Shown) (Verdict, er
 // matched is what one app makes of a code.
 type matched struct {
 	accepted    bool
-	step, drift int64
+	used        bool  // right, but of a step that is not later than the last accepted one
+	step, drift int64 // of the code accepted or used
 	hint        Hint
 }
 
@@ -127,10 +132,13 @@ func (t TOTP) match(typed string, now time.Time) matched {
 			best.accepted, best.step, best.drift, bestOff = true, here+d, d, off
 		case off < hintOff:
 			best.hint, hintOff = t.diagnose(d, late, off), off
+			if best.used = !best.accepted && off <= totpWindow && !late; best.used {
+				best.step, best.drift = here+d, d
+			}
 		}
 	}
 	if best.accepted {
-		best.hint = Hint{}
+		best.hint, best.used = Hint{}, false
 	}
 	return best
 }

@@ -1,7 +1,12 @@
 package flow
 
 import (
+	"bytes"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"encoding/json"
+	"errors"
+	"io"
 	"time"
 
 	"gatehouse/access"
@@ -29,6 +34,7 @@ type attempt struct {
 	LinkKind accounts.LinkKind `json:"lk,omitempty"`
 	Tries    []limits.Try      `json:"t,omitempty"` // receipts, given back when it ends well
 	Enrolled enrolment         `json:"en,omitzero"`
+	Seed     []byte            `json:"sd"`          // what it shows for the first time comes from here, so that a second click shows the same
 	Session  id.Session        `json:"s,omitempty"` // Fresh: the session that is proved anew
 	Why      string            `json:"y,omitempty"` // why a new password is asked for
 	Return   string            `json:"r,omitempty"`
@@ -49,7 +55,28 @@ type enrolment struct {
 // begin starts an attempt.
 func (f *Flow) begin(p Purpose, in Input) attempt {
 	now := f.Now()
-	return attempt{ID: id.New[id.Attempt](now, f.Rand), Purpose: p, At: Password, Return: in.Return, Zone: in.Who.Zone, Expires: now.Add(attemptLife)}
+	return attempt{ID: id.New[id.Attempt](now, f.Rand), Seed: f.seed(), Purpose: p, At: Password, Return: in.Return, Zone: in.Who.Zone, Expires: now.Add(attemptLife)}
+}
+
+const seedBytes = 32
+
+func (f *Flow) seed() []byte {
+	seed := make([]byte, seedBytes)
+	if _, err := io.ReadFull(f.Rand, seed); err != nil {
+		panic("flow: no randomness: " + err.Error())
+	}
+	return seed
+}
+
+// randomness for one thing an attempt makes: the same for every copy of the
+// attempt, and for nobody who cannot open it.
+func (a attempt) randomness(of string) (io.Reader, error) {
+	if len(a.Seed) != seedBytes {
+		return nil, fault.New(fault.AttemptExpired, errors.New("flow: an attempt without a seed"))
+	}
+	const enough = 512
+	key, err := hkdf.Expand(sha256.New, a.Seed, "gatehouse attempt "+of, enough)
+	return bytes.NewReader(key), err
 }
 
 func (f *Flow) seal(a attempt, who Who) (string, error) {

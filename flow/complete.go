@@ -9,7 +9,6 @@ import (
 
 	"gatehouse/access"
 	"gatehouse/accounts"
-	"gatehouse/authenticators"
 	"gatehouse/events"
 	"gatehouse/fault"
 	"gatehouse/id"
@@ -121,14 +120,13 @@ func (f *Flow) noticeDevice(tx *store.Tx, a attempt, account accounts.Account, w
 const sameWithin = 30 * time.Second
 
 // sameAnswer answers a second submission of an attempt that has ended well: the
-// same session, to the same browser, within 30 s, while that session lives. What
-// was shown must have been right, or right a moment ago.
-func (f *Flow) sameAnswer(tx *store.Tx, a attempt, account accounts.Account, v authenticators.Verdict, spent []limits.Try, who Who) (Outcome, bool, error) {
+// same session, to the same browser, within 30 s, while that session lives. shown
+// tells that what was submitted is right, or was when this attempt showed it.
+func (f *Flow) sameAnswer(tx *store.Tx, a attempt, account accounts.Account, shown bool, spent []limits.Try, who Who) (Outcome, bool, error) {
 	s, found, err := sessions.ByAttempt(tx, f.Keys, a.ID)
 	if err != nil || !found {
 		return Outcome{}, false, err
 	}
-	shown := v.OK || v.Hint.Key == authenticators.HintUsed
 	lives := s.EndedAt.IsZero() && s.Epoch == account.Epoch && s.Device == who.Device
 	if !shown || !lives || tx.Now().Sub(s.MadeAt) > sameWithin {
 		out, err := f.startOver(tx, a, nil, who)

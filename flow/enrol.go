@@ -98,7 +98,7 @@ func (f *Flow) commitPassword(tx *store.Tx, a attempt, p authenticators.Password
 	if !found || !account.Status.MaySignIn() {
 		return f.leftMeanwhile(tx, a, account, in.Who)
 	}
-	if out, same, err := f.sameAnswer(tx, a, account, authenticators.Verdict{OK: again}, nil, in.Who); same || err != nil {
+	if out, same, err := f.sameAnswer(tx, a, account, again, nil, in.Who); same || err != nil {
 		return out, err
 	}
 	good, err := f.linkStands(tx, a, account)
@@ -207,7 +207,11 @@ func (f *Flow) startEnrolment(a *attempt) error {
 	if a.Enrolled.Secret != "" {
 		return nil
 	}
-	secret, err := authenticators.NewTOTPSecret(f.Rand)
+	random, err := a.randomness("totp")
+	if err != nil {
+		return err
+	}
+	secret, err := authenticators.NewTOTPSecret(random)
 	a.Enrolled = enrolment{ID: id.Derive[id.Authenticator](string(a.ID), "totp"), Secret: secret.Reveal()}
 	return err
 }
@@ -230,7 +234,7 @@ func (f *Flow) enrolCode(in Input) (Outcome, error) {
 	if !ok {
 		return f.outcome(a, in.Who, &Refusal{Code: fault.WrongCode, Hint: hint.Key, HintFields: hint.Fields()})
 	}
-	codes, err := authenticators.NewRecoveryCodes(f.Rand)
+	codes, err := a.recoveryCodes()
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -242,6 +246,14 @@ func (f *Flow) enrolCode(in Input) (Outcome, error) {
 	}
 	a.At = RecoveryCodes
 	return f.outcome(a, in.Who, nil)
+}
+
+func (a attempt) recoveryCodes() ([]seal.Secret, error) {
+	random, err := a.randomness("recovery codes")
+	if err != nil {
+		return nil, err
+	}
+	return authenticators.NewRecoveryCodes(random)
 }
 
 // confirmCodes ends an enrolment: app, recovery codes, spent link, session and
@@ -288,7 +300,7 @@ func (f *Flow) commitEnrolment(tx *store.Tx, a attempt, set authenticators.Recov
 	if !found || !account.Status.MaySignIn() {
 		return f.leftMeanwhile(tx, a, account, in.Who)
 	}
-	if out, same, err := f.sameAnswer(tx, a, account, authenticators.Verdict{OK: true}, nil, in.Who); same || err != nil {
+	if out, same, err := f.sameAnswer(tx, a, account, true, nil, in.Who); same || err != nil {
 		return out, err
 	}
 	kept, err := authenticators.Load(tx, f.Keys, a.Account)

@@ -120,7 +120,7 @@ func (f *Flow) rehash(ctx context.Context, c charged, v authenticators.Verdict, 
 }
 
 // passwordShown goes on after a right password. Nothing is decided here that the
-// last commit does not decide again, so it only reads.
+// last commit does not decide again; what is recorded is that somebody knows it.
 func (f *Flow) passwordShown(ctx context.Context, a attempt, c charged, v authenticators.Verdict, in Input) (Outcome, error) {
 	a.Account, a.Email, a.Name = c.account.ID, c.account.Email, c.account.Name
 	a.Proofs = append(withoutMethod(a.Proofs, proof.Password), v.Proof)
@@ -128,7 +128,16 @@ func (f *Flow) passwordShown(ctx context.Context, a attempt, c charged, v authen
 	if a.Purpose != Fresh {
 		a.Why = f.mustChange(ctx, c.kept, in.Secret)
 	}
-	linkGood, err := f.linkGood(ctx, a, c.account)
+	var linkGood bool
+	err := f.Store.Essential(ctx, func(tx *store.Tx) (err error) {
+		if linkGood, err = f.linkStands(tx, a, c.account); err != nil {
+			return err
+		}
+		if err := f.noteCompromised(tx, a, c); err != nil {
+			return err
+		}
+		return f.append(tx, events.Event{Kind: events.PasswordAccepted, Account: a.Account, Actor: events.Anonymous, Attempt: a.ID, Personal: in.Who.Personal()})
+	})
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -142,12 +151,31 @@ func (f *Flow) mustChange(ctx context.Context, kept authenticators.Kept, pw seal
 	case kept.Password.MustChange != "":
 		return kept.Password.MustChange
 	case f.Choose.Compromised(ctx, pw):
-		return "compromised"
+		return compromised
 	case f.Choose.Policy.Expired(kept.Password.MadeAt, f.Now()):
-		return "expired"
+		return expired
 	}
 	return ""
 }
+
+// noteCompromised keeps the finding that a password has leaked: it must be
+// changed even if this sign-in goes no further and the list is another tomorrow.
+func (f *Flow) noteCompromised(tx *store.Tx, a attempt, c charged) error {
+	if a.Why != compromised || c.kept.Password.MustChange == compromised {
+		return nil
+	}
+	if marked, err := authenticators.MarkCompromised(tx, a.Account, compromised); err != nil || !marked {
+		return err
+	}
+	return f.append(tx, events.Event{Kind: events.PasswordCompromised, Account: a.Account, Actor: events.System, Attempt: a.ID,
+		Data: map[string]string{"source": "list"}})
+}
+
+// Why a password that is right must be replaced.
+const (
+	compromised = "compromised"
+	expired     = "expired"
+)
 
 func withoutMethod(ps []proof.Proof, m proof.Method) []proof.Proof {
 	var rest []proof.Proof
@@ -175,18 +203,7 @@ func (f *Flow) goOn(ctx context.Context, a attempt, fs facts, who Who) (Outcome,
 	return f.outcome(a, who, nil)
 }
 
-// linkGood reads whether the link an attempt came through still holds.
-func (f *Flow) linkGood(ctx context.Context, a attempt, account accounts.Account) (good bool, err error) {
-	if a.Link == "" {
-		return false, nil
-	}
-	err = f.Store.EssentialRead(ctx, func(tx *store.Tx) error {
-		good, err = f.linkStands(tx, a, account)
-		return err
-	})
-	return good, err
-}
-
+// linkStands reads whether the link an attempt came through still holds.
 func (f *Flow) linkStands(tx *store.Tx, a attempt, account accounts.Account) (bool, error) {
 	if a.Link == "" {
 		return false, nil

@@ -61,20 +61,26 @@ func (f *Flow) commitSecond(tx *store.Tx, a attempt, c charged, v authenticators
 	if !found || !account.Status.MaySignIn() {
 		return f.leftMeanwhile(tx, a, account, s.in.Who)
 	}
-	if out, again, err := f.sameAnswer(tx, a, account, v, c.answer.Spent, s.in.Who); again || err != nil {
+	shown, again, err := shownAgain(tx, a, v)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if out, same, err := f.sameAnswer(tx, a, account, v.OK || again, c.answer.Spent, s.in.Who); same || err != nil {
 		return out, err
 	}
-	if !v.OK {
+	if !v.OK && !again {
 		return f.codeRefused(tx, a, v, s)
 	}
 	if same, err := f.proofsStand(tx, a); err != nil || !same {
 		return f.startOver(tx, a, err, s.in.Who)
 	}
-	if used, err := f.useUp(tx, a, account, v.Proof, s); err != nil || !used {
-		v.Hint = authenticators.Hint{Key: authenticators.HintUsed}
-		return orElse(err, func() (Outcome, error) { return f.codeRefused(tx, a, v, s) })
+	if !again {
+		if used, err := f.useUp(tx, a, account, shown, s); err != nil || !used {
+			v.Hint = authenticators.Hint{Key: authenticators.HintUsed}
+			return orElse(err, func() (Outcome, error) { return f.codeRefused(tx, a, v, s) })
+		}
 	}
-	a.Proofs = append(a.Proofs, v.Proof)
+	a.Proofs = append(a.Proofs, shown)
 	a.Tries = append(a.Tries, c.answer.Spent...)
 	linkGood, err := f.linkStands(tx, a, account)
 	if err != nil {
@@ -84,6 +90,20 @@ func (f *Flow) commitSecond(tx *store.Tx, a attempt, c charged, v authenticators
 		return f.outcome(a, s.in.Who, nil)
 	}
 	return f.complete(tx, a, account, s.in)
+}
+
+// shownAgain is the proof of what was shown. again tells that this very attempt
+// used it up a moment ago: a second click.
+func shownAgain(tx *store.Tx, a attempt, v authenticators.Verdict) (p proof.Proof, again bool, err error) {
+	p = v.Proof
+	if !v.OK {
+		p = v.Used
+	}
+	if p.Method == "" {
+		return p, false, nil
+	}
+	at, ours, err := authenticators.UsedBy(tx, p, string(a.ID))
+	return p, ours && tx.Now().Sub(at) <= sameWithin, err
 }
 
 func orElse(err error, fn func() (Outcome, error)) (Outcome, error) {
