@@ -18,7 +18,6 @@ const (
 	SessionEnded    Kind = "session.ended"
 	SessionsEnded   Kind = "sessions.ended"
 	SessionReplaced Kind = "session.replaced"
-	SessionLimited  Kind = "session.limited"
 
 	AccountAdded     Kind = "account.added"
 	AccountInvited   Kind = "account.invited"
@@ -27,11 +26,9 @@ const (
 	AccountEnabled   Kind = "account.enabled"
 	AccountLocked    Kind = "account.locked"
 	AccountUnlocked  Kind = "account.unlocked"
-	AccountForgotten Kind = "account.forgotten"
 	NameConfusable   Kind = "account.name-confusable"
 	ProfileChanged   Kind = "profile.changed"
 
-	LinkAsked   Kind = "link.asked"
 	LinkSent    Kind = "link.sent"
 	LinkOpened  Kind = "link.opened"
 	LinkSpent   Kind = "link.spent"
@@ -42,7 +39,6 @@ const (
 	PasswordReset       Kind = "password.reset"
 	PasswordRehashed    Kind = "password.rehashed"
 	PasswordCompromised Kind = "password.compromised"
-	PasswordRefused     Kind = "password.refused"
 
 	AuthenticatorAdded   Kind = "authenticator.added"
 	AuthenticatorRenamed Kind = "authenticator.renamed"
@@ -52,23 +48,16 @@ const (
 
 	AddressChangeAsked Kind = "address.change-asked"
 	AddressChanged     Kind = "address.changed"
-	AddressVerified    Kind = "address.verified"
 
 	DeviceNew Kind = "device.new"
 
 	OrganisationAdded Kind = "organisation.added"
 	MemberAdded       Kind = "member.added"
-	MemberChanged     Kind = "member.changed"
-	MemberRemoved     Kind = "member.removed"
-	PolicyChanged     Kind = "policy.changed"
 
-	MailGivenUp    Kind = "mail.given-up"
-	ClockAnomaly   Kind = "clock.anomaly"
-	ServerStarted  Kind = "server.started"
-	ServerStopped  Kind = "server.stopped"
-	SchemaMigrated Kind = "schema.migrated"
-	KeysMade       Kind = "keys.made"
-	KeysRotated    Kind = "keys.rotated"
+	MailGivenUp   Kind = "mail.given-up"
+	ClockAnomaly  Kind = "clock.anomaly"
+	ServerStarted Kind = "server.started"
+	ServerStopped Kind = "server.stopped"
 )
 
 // Definition is what the table says of a kind.
@@ -116,8 +105,6 @@ var table = []Definition{
 		"Several sessions ended at once. `why`: by-person, password-changed, password-reset, authenticator-changed, recovery-codes-changed, address-changed, disabled, locked, by-operator."},
 	{SessionReplaced, 1, []string{"why", "replaced"}, with(), "", false,
 		"A session got a new id because its rights changed. `replaced` is the old id."},
-	{SessionLimited, 1, []string{"ended", "count"}, with(), "", true,
-		"The oldest session ended because the account had as many as the policy allows."},
 
 	{AccountAdded, 1, []string{"role"}, []string{"email", "name"}, "", true,
 		"An account was made."},
@@ -133,15 +120,11 @@ var table = []Definition{
 		"An account was locked until somebody unlocks it."},
 	{AccountUnlocked, 1, []string{"why"}, with(), "", true,
 		"A locked account, or one over its limit, may sign in again."},
-	{AccountForgotten, 1, nil, nil, "", false,
-		"A person was erased: the key of the personal data in their events was destroyed."},
 	{NameConfusable, 1, []string{"looks-like"}, []string{"email"}, "", false,
 		"An address that looks like another account's was added. `looks-like` is that account's id."},
 	{ProfileChanged, 1, []string{"fields"}, with("name"), "", true,
 		"Name, language or time zone were changed. `fields` lists which, separated by commas."},
 
-	{LinkAsked, 1, []string{"kind", "client"}, with("email"), "kind", true,
-		"Somebody asked for a mailed link. For unknown addresses nothing is mailed. `kind`: reset, enrol, unlock, address."},
 	{LinkSent, 1, []string{"kind", "link"}, []string{"email"}, "kind", true,
 		"A link was put in the outbox. `kind`: invitation, reset, enrol, unlock, address."},
 	{LinkOpened, 1, []string{"kind", "link"}, with(), "", false,
@@ -161,8 +144,6 @@ var table = []Definition{
 		"The hash was made again with the present parameters or pepper, at a sign-in."},
 	{PasswordCompromised, 1, []string{"source"}, nil, "", true,
 		"The password was found in a leak, or marked as known to others; it must be changed."},
-	{PasswordRefused, 1, []string{"reasons"}, with(), "", false,
-		"A new password was not accepted. `reasons` lists the rules, never the password."},
 
 	{AuthenticatorAdded, 1, []string{"method", "authenticator", "link"}, with("name"), "method", true,
 		"An authenticator was added after a code of it was verified. `method`: totp."},
@@ -179,8 +160,6 @@ var table = []Definition{
 		"A new e-mail address was entered; it counts once its link is opened."},
 	{AddressChanged, 1, []string{"link"}, with("email", "old-email"), "", true,
 		"The account signs in with another e-mail address."},
-	{AddressVerified, 1, []string{"link"}, with("email"), "", true,
-		"A mailed link showed that the person reads mail at the address."},
 
 	{DeviceNew, 1, []string{"client"}, with(), "", true,
 		"The first sign-in from this browser or app; the person is told by mail."},
@@ -189,12 +168,6 @@ var table = []Definition{
 		"An organisation was made."},
 	{MemberAdded, 1, []string{"role"}, nil, "", true,
 		"A person became a member of an organisation."},
-	{MemberChanged, 1, []string{"role", "old-role"}, nil, "", true,
-		"A member's role was changed."},
-	{MemberRemoved, 1, []string{"role"}, nil, "", true,
-		"A person is no longer a member of an organisation."},
-	{PolicyChanged, 1, []string{"policy", "from", "to"}, nil, "", false,
-		"A policy was changed."},
 
 	{MailGivenUp, 1, []string{"mail", "message", "error", "tries"}, nil, "", true,
 		"A mail could not be delivered before it ran out. `error` is a class such as unreachable, refused, expired."},
@@ -204,12 +177,6 @@ var table = []Definition{
 		"A Gatehouse process started."},
 	{ServerStopped, 1, []string{"version", "why"}, nil, "", false,
 		"A Gatehouse process stopped in order."},
-	{SchemaMigrated, 1, []string{"from", "to"}, nil, "", false,
-		"The database schema was brought forward."},
-	{KeysMade, 1, []string{"set", "key"}, nil, "", false,
-		"A key set was made."},
-	{KeysRotated, 1, []string{"set", "key"}, nil, "", false,
-		"A key set got a newer key; the older ones still verify."},
 }
 
 // Kinds lists every definition, in the order of the table.
