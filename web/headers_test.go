@@ -20,7 +20,8 @@ func TestHeadersOnEveryRoute(t *testing.T) {
 	for _, origin := range []string{site, "http://127.0.0.1:8080"} {
 		h := buildHouse(t, origin)
 		table := append(h.routes(), route{aPage, "GET", "/nowhere", nil}, route{anAPI, "GET", "/api/v1/nowhere", nil},
-			route{aPage, "GET", "/bad%20host", nil}, route{anAPI, "BREW", "/api/v1/signin", nil})
+			route{aPage, "GET", "/bad%20host", nil}, route{anAPI, "BREW", "/api/v1/signin", nil},
+			route{aPage, "GET", "//evil.example/..", nil}, route{aPage, "GET", "/api", nil}, route{aPage, "CONNECT", "/signin", nil})
 		for _, rt := range table {
 			r := httptest.NewRequest(rt.method, origin+filled(rt), strings.NewReader("x"))
 			res := h.send(r)

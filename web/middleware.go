@@ -1,12 +1,12 @@
 package web
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"mime"
 	"net/http"
+	"path"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -31,7 +31,23 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 		r.w.WriteHeader(http.StatusInternalServerError)
 		return
 	}
+	if hr.Method == http.MethodConnect || !canonical(hr.URL.EscapedPath()) {
+		s.serve(lost)(r.w, hr)
+		return
+	}
+	r.route = lost
+	r.setHeaders() // of what the mux answers by itself: a redirect to a folder's slash
 	s.mux.ServeHTTP(r.w, hr)
+}
+
+// lost is where a request stands before its route is known, and when there is none.
+var lost = route{aPage, "", "(none)", notFound}
+
+// canonical tells a path without "//", "/./" and "/../": nobody is sent one, so
+// who asks for one is not helped by a redirect.
+func canonical(p string) bool {
+	c := path.Clean(p)
+	return p == c || p == c+"/"
 }
 
 // serve is the way of every request to its handler.
@@ -193,8 +209,3 @@ func (w *recorder) Write(b []byte) (int, error) {
 
 // Unwrap lets http.ResponseController through.
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// quiet takes net/http's own complaints (broken handshakes, …) at debug level.
-type quiet struct{ slog.Handler }
-
-func (q quiet) Handle(ctx context.Context, rec slog.Record) error { return q.Handler.Handle(ctx, rec) }

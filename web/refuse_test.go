@@ -252,6 +252,8 @@ func TestAddressesThatAreNotThere(t *testing.T) {
 		{"an unknown asset is 404", "GET", "/assets/x/nowhere.js", 404, "", false},
 		{"a folder of assets is not listed", "GET", "/assets/", 404, "", false},
 		{"a way out of the assets leads nowhere", "GET", "/assets/x/%2e%2e%2fserver.go", 404, "", false},
+		{"a doubled slash is no address", "GET", "//evil.example/..", 404, "", false},
+		{"a path with dots is no address", "GET", "/account/../signin", 404, "", false},
 		{"another method is 405 and says which there are", "GET", "/api/v1/signin", 405, "OPTIONS, POST", true},
 		{"put on the session is 405", "PUT", "/api/v1/session", 405, "OPTIONS, GET, HEAD, DELETE", true},
 		{"a made-up method is 405", "BREW", "/.well-known/security.txt", 405, "OPTIONS, GET, HEAD", false},

@@ -247,7 +247,7 @@ func (s *Server) muxOf(table []route) *http.ServeMux {
 	for path, methods := range allowed {
 		mux.HandleFunc(path, s.serve(route{sorts[path], "", path, otherMethod(methods)}))
 	}
-	mux.HandleFunc("/", s.serve(route{aPage, "", "(none)", notFound}))
+	mux.HandleFunc("/", s.serve(lost))
 	mux.HandleFunc("/api/", s.serve(route{anAPI, "", "(none)", notFound}))
 	return mux
 }
@@ -261,7 +261,7 @@ func NewHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
 		WriteTimeout:      40 * time.Second, // waiting for a hash is part of it
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(quiet{log.Handler()}, slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // broken handshakes and the like
 	}
 }
 
