@@ -68,8 +68,8 @@ type AccountAdd struct {
 	Name         string      `placeholder:"NAME" help:"What the person is called. They can change it."`
 	Organisation string      `placeholder:"NAME" help:"The business they work for, made when there is none of that name."`
 	Role         access.Role `default:"bookkeeper" placeholder:"ROLE" help:"owner, security-admin, supporter, bookkeeper or developer of that business."`
-	Locale       string      `default:"en" help:"Language of their mails."`
-	Zone         string      `placeholder:"ZONE" help:"Their time zone, such as Europe/Lisbon."`
+	Locale       string      `placeholder:"TAG" help:"Language of their mails, such as en. Without it, what their browser asks for."`
+	Zone         string      `placeholder:"ZONE" help:"Their time zone, such as Europe/Lisbon. Without it, their browser's."`
 }
 
 // Run adds the account and prints its link, for the day mail does not work.
@@ -83,6 +83,9 @@ func (c *AccountAdd) Run(ctx context.Context, p *program) error {
 			return err
 		}
 		fmt.Fprintf(p.out, "Added %s.\n", plain(added.Account.Email))
+		if c.Organisation == "" {
+			fmt.Fprintln(p.out, "They belong to no organisation, so no role was given; --organisation names one.")
+		}
 		for _, other := range added.Lookalikes {
 			fmt.Fprintf(p.out, "Look twice: this address looks like %s, which is another person's.\n", plain(other.Email))
 		}

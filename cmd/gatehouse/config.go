@@ -26,7 +26,7 @@ import (
 // Relative paths in the file are relative to the folder of that file.
 type Settings struct {
 	Origin  string `section:"The installation" key:"origin" flag:"" kind:"origin" must:"" example:"https://login.example.com" why:"The public address that people type. Links in mails are built from it and nothing else, and requests for another host are refused."`
-	Product string `key:"product" default:"Gatehouse" range:"1..40" why:"The name people read on pages, in mails and in their authenticator app."`
+	Product string `key:"product" default:"Gatehouse" range:"1..40" why:"The name of this service in mails and in people's authenticator app. A password made of it is refused."`
 	DataDir string `key:"data_dir" flag:"" kind:"dir" default:"/var/lib/gatehouse" why:"Where this node keeps what is its own: its name, its clock floor and, without another database, SQLite."`
 	KeysDir string `key:"keys_dir" flag:"" kind:"dir" default:"/etc/gatehouse/keys" why:"The key folder made by gatehouse keys init. Keep it, and its backup, apart from the data: one is worthless without the other."`
 

@@ -17,14 +17,16 @@ type ConfigCommand struct {
 
 // ConfigCheck finds every mistake and exits with 2 when there is one.
 type ConfigCheck struct {
-	PrintEffective bool `help:"Also print every setting as it will be used and where it was written. Passwords are masked."`
-	Files          bool `negatable:"" default:"true" help:"Also look at the files that settings name: certificate, keys, passwords."`
+	File           string `arg:"" optional:"" help:"The configuration file; the same as --config."`
+	PrintEffective bool   `help:"Also print every setting as it will be used and where it was written. Passwords are masked."`
+	Files          bool   `negatable:"" default:"true" help:"Also look at the files that settings name: certificate, keys, passwords."`
 	kong.Plugins
 	flags *flagValues
 }
 
 // Run checks the configuration the way serve would read it.
 func (c *ConfigCheck) Run(p *program) error {
+	p.configFile = cmp.Or(c.File, p.configFile)
 	l := p.load(c.flags)
 	if c.Files {
 		l.checkFiles()

@@ -46,11 +46,15 @@ func (c *DemoCommand) Run(ctx context.Context, p *program) error {
 		return errors.Join(err, h.store.Close())
 	}
 	_, port, _ := cutPort(address)
-	return serve(ctx, h, serveOptions{
+	err = serve(ctx, h, serveOptions{
 		mode:   "demo",
 		hosts:  []string{"localhost:" + port, "127.0.0.1:" + port, "[::1]:" + port},
 		onOpen: func(origin string) { c.welcome(p, origin, people) },
 	})
+	if err == nil {
+		fmt.Fprintf(p.out, "\nClosed. %s keeps everything for the next time.\n", c.Dir)
+	}
+	return err
 }
 
 // people prepares the database and returns who can sign in.

@@ -26,7 +26,6 @@ type loops struct {
 
 const (
 	followEvery  = 250 * time.Millisecond // revocations made by other nodes reach us within twice this
-	followAgain  = time.Minute            // read again so far back: clocks differ, and commits come late
 	stampEvery   = 5 * time.Second        // the floor of the clock is at most this old after a crash
 	touchEvery   = 15 * time.Second       // "last used" in the list of sessions is exact to this
 	tidyEvery    = time.Minute
@@ -46,16 +45,24 @@ func (r *loops) start(ctx context.Context, stop context.CancelCauseFunc) {
 		r.every(ctx, "following revocations", followEvery, r.follower())
 	})
 	r.wait.Go(func() {
-		<-r.breached.done
-		if r.breached.err != nil {
-			stop(next(r.breached.err, "put the file back, or take passwords.breached_file out"))
+		select {
+		case <-ctx.Done():
+		case <-r.breached.done:
+			stopFor(stop, next(r.breached.err, "put the file back, or take passwords.breached_file out"))
 		}
 	})
-	r.wait.Go(func() { r.every(ctx, "writing the clock down", stampEvery, r.stamp) })
+	r.wait.Go(func() { r.every(ctx, "writing the clock down", stampEvery, r.stamper()) })
 	r.wait.Go(func() { r.every(ctx, "noting when sessions were used", touchEvery, r.touch) })
 	r.wait.Go(func() { r.every(ctx, "tidying", tidyEvery, r.tidy) })
 	r.wait.Go(func() { r.every(ctx, "measuring the outbox", gaugeEvery, r.gauge) })
 	r.wait.Go(func() { r.notices.Run(ctx, r.store, r.sender) })
+}
+
+// stopFor stops when there is a reason to.
+func stopFor(stop context.CancelCauseFunc, err error) {
+	if err != nil {
+		stop(err)
+	}
 }
 
 // every calls do until ctx ends and logs when it begins to fail and when it works
@@ -126,44 +133,78 @@ func (r *loops) ask(ctx context.Context) error {
 	if err := r.manage.Prepare(ctx); err != nil {
 		return err
 	}
-	return r.follower()(ctx)
+	return r.readRevocations(ctx, time.Time{})
 }
 
-// follower reads what other nodes revoked. The first round reads everything.
+// follower reads what other nodes revoked. Each round reads a while back again,
+// because transactions commit late and nodes' clocks differ: a minute every time,
+// now and then an hour, and everything every ten minutes, so that even a node
+// whose clock is far off throws somebody out.
 func (r *loops) follower() func(context.Context) error {
-	var since time.Time
+	var hour, all time.Time // when we last read that far
 	return func(ctx context.Context) error {
-		var found []sessions.Revocation
-		asked := r.now()
-		err := r.store.BackgroundRead(ctx, func(tx *store.Tx) (err error) {
-			found, err = sessions.Revocations(tx, since)
-			return err
-		})
-		if err != nil {
+		now := r.now()
+		since := now.Add(-time.Minute)
+		switch {
+		case now.Sub(all) >= 10*time.Minute:
+			since = time.Time{}
+		case now.Sub(hour) >= 20*time.Second:
+			since = now.Add(-time.Hour)
+		}
+		if err := r.readRevocations(ctx, since); err != nil {
 			return err
 		}
-		r.sessions.Apply(found)
-		since = asked.Add(-followAgain)
+		if since.IsZero() {
+			all = now
+		}
+		if now.Sub(since) >= time.Hour {
+			hour = now
+		}
 		return nil
 	}
 }
 
-// stamp writes the clock down and lifts its floor, and tells of a clock that was
-// set back.
-func (r *loops) stamp(ctx context.Context) error {
-	_, behind := r.clock.read()
-	r.metrics.Degraded("clock", behind > noticeBehind)
-	if behind > noticeBehind {
-		r.slog.Error("the machine's clock was set back; time goes at half speed until it has caught up. Set the clock right", "behind", behind.String())
-		if err := r.record(ctx, events.ClockAnomaly, map[string]string{"microseconds": strconv.FormatInt(behind.Microseconds(), 10)}); err != nil {
-			return err
+func (r *loops) readRevocations(ctx context.Context, since time.Time) error {
+	var found []sessions.Revocation
+	err := r.store.BackgroundRead(ctx, func(tx *store.Tx) (err error) {
+		found, err = sessions.Revocations(tx, since)
+		return err
+	})
+	if err == nil {
+		r.sessions.Apply(found)
+	}
+	return err
+}
+
+// stamper writes the clock down and lifts its floor. A clock that was set back is
+// told when it begins, and that it is well again.
+func (r *loops) stamper() func(context.Context) error {
+	told := false
+	return func(ctx context.Context) error {
+		if !r.ready.Load() {
+			return nil // the floor is not known yet
 		}
+		_, behind := r.clock.read()
+		wrong := behind > noticeBehind
+		r.metrics.Degraded("clock", wrong)
+		if wrong != told {
+			if err := r.tellClock(ctx, wrong, behind); err != nil {
+				return err
+			}
+			told = wrong
+		}
+		r.clock.raise(time.Time{})
+		return r.store.SeenNow(ctx)
 	}
-	if !r.ready.Load() {
-		return nil // the floor is not known yet
+}
+
+func (r *loops) tellClock(ctx context.Context, wrong bool, behind time.Duration) error {
+	if !wrong {
+		r.slog.Info("the machine's clock has caught up")
+		return nil
 	}
-	r.clock.raise(time.Time{})
-	return r.store.SeenNow(ctx)
+	r.slog.Error("the machine's clock was set back; until it has caught up, time goes on from where it was, at half speed. Set the clock right", "behind", behind.String())
+	return r.record(ctx, events.ClockAnomaly, map[string]string{"microseconds": strconv.FormatInt(behind.Microseconds(), 10)})
 }
 
 func (r *loops) record(ctx context.Context, kind events.Kind, data map[string]string) error {
@@ -187,7 +228,10 @@ func (r *loops) tidy(ctx context.Context) error {
 		return nil
 	}
 	return r.store.Background(ctx, func(tx *store.Tx) error {
-		return errors.Join(limits.Tidy(tx), sessions.Tidy(tx))
+		if err := limits.Tidy(tx); err != nil {
+			return err
+		}
+		return sessions.Tidy(tx)
 	})
 }
 

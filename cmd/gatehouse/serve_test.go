@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +15,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gatehouse/fault"
+	"gatehouse/id"
+	"gatehouse/manage"
+	"gatehouse/proof"
+	"gatehouse/sessions"
 )
 
 func TestWithoutTLSOnlyTheProxyIsAnswered(t *testing.T) {
@@ -181,4 +189,46 @@ func TestADatabaseThatIsAwayIsNoReasonToDie(t *testing.T) {
 	if err := <-left; err != nil {
 		t.Errorf("it left with %v", err)
 	}
+}
+
+func TestWhoIsThrownOutOnAnotherNodeIsOutHere(t *testing.T) {
+	l := trial(t, "origin: http://localhost:8080\npasswords: {memory_kib: 8192, time: 1}\n")
+	here, err := openHouse(t.Context(), l, newLog(t.Output(), "text", "error"), nodeID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	there, err := openHouse(t.Context(), l, newLog(t.Output(), "text", "error"), visitor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancelCause(t.Context())
+	r := &loops{house: here}
+	r.start(ctx, stop)
+	t.Cleanup(func() {
+		stop(nil)
+		r.wait.Wait()
+		if err := errors.Join(here.store.Close(), there.store.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	person := manage.Person{Email: "ana@example.com", Name: "Ana"}
+	ana, err := here.manage.AddReady(t.Context(), manage.Ready{Person: person, Password: "tavilo-moreni-kasupo", TOTP: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"}, "operator")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := here.now()
+	shown := []proof.Proof{{Method: proof.Password, At: now}, {Method: proof.TOTP, At: now}}
+	ticket, err := sessions.NewTicket(id.New[id.Session](now, rand.Reader), ana.ID, ana.Epoch, "", shown, here.sessions.Policy, now).Seal(here.keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "signed in", func() bool { _, _, err := here.sessions.Check(ticket, here.now()); return err == nil })
+
+	if _, err := there.manage.Disable(t.Context(), "ana@example.com", "", "operator"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "out", func() bool {
+		_, _, err := here.sessions.Check(ticket, here.now())
+		return fault.Of(err) == fault.NotSignedIn
+	})
 }
