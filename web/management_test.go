@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
 	"gatehouse/fault"
 	"gatehouse/flow"
 )
@@ -60,6 +62,21 @@ func TestAProbeThatHangsIsANo(t *testing.T) {
 			t.Errorf("got %+v", found)
 		}
 	})
+}
+
+// As `promtool check metrics` does.
+func TestMetricsAreNamedAsPrometheusAsks(t *testing.T) {
+	m := NewMetrics("test", func() time.Duration { return time.Second })
+	m.Degraded("mail", false)
+	m.CertExpires(morning)
+	families, err := m.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems, err := promlint.NewWithMetricFamilies(families).Lint()
+	if err != nil || len(problems) > 0 {
+		t.Errorf("%v %v", problems, err)
+	}
 }
 
 func TestMetricsCountWhatHappened(t *testing.T) {
