@@ -167,8 +167,12 @@ func (f *Flow) replacePassword(tx *store.Tx, a *attempt, account *accounts.Accou
 	if account.Epoch, err = accounts.RaiseEpoch(tx, account.ID); err != nil {
 		return nil, err
 	}
-	r, err := sessions.EndAll(tx, account.ID, account.Epoch, f.Sessions.Policy.Absolute, "password-changed")
-	return []sessions.Revocation{r}, err
+	r, ended, err := sessions.EndAll(tx, account.ID, account.Epoch, f.Sessions.Policy.Absolute, "password-changed")
+	if err != nil || ended == 0 {
+		return []sessions.Revocation{r}, err
+	}
+	return []sessions.Revocation{r}, f.append(tx, events.Event{Kind: events.SessionsEnded, Account: a.Account, Actor: string(a.Account), Attempt: a.ID,
+		Data: map[string]string{"why": "password-changed", "count": number(int(ended))}, Personal: who.Personal()})
 }
 
 func (f *Flow) spendLink(tx *store.Tx, a attempt, who Who) error {

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strconv"
 	"time"
 
 	"gatehouse/access"
@@ -115,7 +116,7 @@ func (m *Manage) renew(ch change, why string) (Result, sessions.Revocation, erro
 	if err != nil {
 		return Result{}, sessions.Revocation{}, err
 	}
-	revoked, err := sessions.EndAll(ch.tx, ch.account.ID, epoch, m.Sessions.Policy.Absolute, why)
+	revoked, err := m.endAll(ch, epoch, 1, why)
 	if err != nil {
 		return Result{}, revoked, err
 	}
@@ -132,6 +133,16 @@ func (m *Manage) renew(ch change, why string) (Result, sessions.Revocation, erro
 	}
 	ticket, err := t.Seal(m.Keys)
 	return Result{Ticket: ticket, Session: t}, revoked, err
+}
+
+// endAll ends every session of an account before epoch and records how many it
+// ended besides the caller's own.
+func (m *Manage) endAll(ch change, epoch, own int64, why string) (sessions.Revocation, error) {
+	revoked, ended, err := sessions.EndAll(ch.tx, ch.account.ID, epoch, m.Sessions.Policy.Absolute, why)
+	if err != nil || ended <= own {
+		return revoked, err
+	}
+	return revoked, m.record(ch, events.SessionsEnded, map[string]string{"why": why, "count": strconv.FormatInt(ended-own, 10)})
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"gatehouse/access"
@@ -240,8 +241,15 @@ func (m *Manage) deny(ctx context.Context, email string, s accounts.Status, kind
 		if err != nil {
 			return err
 		}
-		if revoked, err = sessions.EndAll(tx, a.ID, epoch, m.Sessions.Policy.Absolute, string(s)); err != nil {
+		var ended int64
+		if revoked, ended, err = sessions.EndAll(tx, a.ID, epoch, m.Sessions.Policy.Absolute, string(s)); err != nil {
 			return err
+		}
+		if ended > 0 {
+			data := map[string]string{"why": string(s), "count": strconv.FormatInt(ended, 10)}
+			if err := m.append(tx, events.Event{Kind: events.SessionsEnded, Account: a.ID, Actor: actor, Data: data}); err != nil {
+				return err
+			}
 		}
 		if err := accounts.SpendLinks(tx, a.ID, key); err != nil {
 			return err

@@ -107,10 +107,8 @@ func (m *Manage) EndOthers(ctx context.Context, c Caller) (Result, error) {
 		if err != nil {
 			return err
 		}
-		if res, revoked, err = m.renew(ch, "by-person"); err != nil {
-			return err
-		}
-		return m.record(ch, events.SessionsEnded, map[string]string{"why": "by-person"})
+		res, revoked, err = m.renew(ch, "by-person")
+		return err
 	})
 	return m.after(res, err, revoked)
 }
@@ -251,7 +249,7 @@ func (m *Manage) moveAddress(tx *store.Tx, link accounts.Link, account accounts.
 	if err != nil {
 		return Result{}, none, err
 	}
-	revoked, err := sessions.EndAll(tx, account.ID, epoch, m.Sessions.Policy.Absolute, "address-changed")
+	revoked, err := m.endAll(ch, epoch, 0, "address-changed")
 	return Result{}, revoked, err
 }
 

@@ -135,16 +135,17 @@ func End(tx *store.Tx, account id.Account, session id.Session, why string) (*Rev
 }
 
 // EndAll ends every session of an account older than epoch (which the caller has
-// just raised), listed or not. absolute is the longest life a ticket can have.
-func EndAll(tx *store.Tx, account id.Account, epoch int64, absolute time.Duration, why string) (Revocation, error) {
+// just raised), listed or not, and counts the listed ones. absolute is the longest
+// life a ticket can have.
+func EndAll(tx *store.Tx, account id.Account, epoch int64, absolute time.Duration, why string) (r Revocation, ended int64, err error) {
 	now := tx.Now()
-	r := Revocation{Kind: OfAccount, Subject: string(account), Epoch: epoch, Until: now.Add(absolute), MadeAt: now}
-	_, err := tx.Exec(`UPDATE sessions SET ended_at = $1, ended_why = $2, version = version + 1, node = $3
-		WHERE account = $4 AND epoch < $5 AND ended_at IS NULL`, store.Micros(now), why, tx.Node(), account, epoch)
+	r = Revocation{Kind: OfAccount, Subject: string(account), Epoch: epoch, Until: now.Add(absolute), MadeAt: now}
+	ended, err = tx.Exec(`UPDATE sessions SET ended_at = $1, ended_why = $2, version = version + 1, node = $3
+		WHERE account = $4 AND epoch < $5 AND ended_at IS NULL AND absolute_until > $1`, store.Micros(now), why, tx.Node(), account, epoch)
 	if err != nil {
-		return r, err
+		return r, ended, err
 	}
-	return r, revoke(tx, r)
+	return r, ended, revoke(tx, r)
 }
 
 func revoke(tx *store.Tx, r Revocation) error {

@@ -78,6 +78,7 @@ func sqliteDSN(path string, readOnly bool, busy time.Duration) string {
 		"foreign_keys(1)",
 		"trusted_schema(0)",
 		"journal_size_limit(67108864)",
+		"secure_delete(1)", // a destroyed key or a sent link is not left in a free page
 	}}
 	if readOnly {
 		q["_pragma"] = append(q["_pragma"], "query_only(1)")
