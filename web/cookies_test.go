@@ -90,8 +90,7 @@ func (h *house) sealAs(t *testing.T, p seal.Purpose, plain string) string {
 }
 
 func TestMailedLinksAndFlashesAreOfOneBrowser(t *testing.T) {
-	var h *house
-	h = pageServer(t, func(r *Request) error {
+	h := pageServer(t, func(r *Request) error {
 		if r.HTTP.Method == "POST" {
 			if err := r.SetFlash(Say("done.codes", "n", 3)); err != nil {
 				return err
