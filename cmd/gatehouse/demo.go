@@ -49,7 +49,7 @@ func (c *DemoCommand) Run(ctx context.Context, p *program) error {
 	err = serve(ctx, h, serveOptions{
 		mode:   "demo",
 		hosts:  []string{"localhost:" + port, "127.0.0.1:" + port, "[::1]:" + port},
-		onOpen: func(origin string) { c.welcome(p, origin, people) },
+		onOpen: func(origin string) { c.welcome(p.out, origin, l.Product, people) },
 	})
 	if err == nil {
 		fmt.Fprintf(p.out, "\nClosed. %s keeps everything for the next time.\n", c.Dir)
@@ -143,8 +143,7 @@ func (c *DemoCommand) makeKeys(l *Loaded) error {
 }
 
 // welcome is what the person who tries it reads.
-func (c *DemoCommand) welcome(p *program, origin string, people []demoPerson) {
-	w := p.out
+func (c *DemoCommand) welcome(w io.Writer, origin, product string, people []demoPerson) {
 	owner := people[0]
 	fmt.Fprintf(w, "\nGatehouse is open:  %s/signin\n(%s works as well)\n\n", origin, strings.Replace(origin, "localhost", "127.0.0.1", 1))
 	fmt.Fprintf(w, "These people work at %s. Sign in as any of them:\n\n", demoOrganisation)
@@ -157,17 +156,25 @@ After the password you are asked for a code. To get the one of %[1]s:
   oathtool --totp -b %[2]s
 or add that secret to any authenticator app, or open this there:
   %[3]s
-`, owner.Name, owner.TOTPSecret, owner.uri("Gatehouse"))
-	printQR(w, owner.uri("Gatehouse"))
+`, owner.Name, owner.TOTPSecret, owner.uri(product))
+	printQR(w, owner.uri(product))
 	dir := c.Dir
 	fmt.Fprintf(w, `
 The same in a file:    %[1]s
 Mails land in:         %[2]s
-Watch what happens:    gatehouse --config %[3]s events tail
+Watch what happens:    %[5]s --config %[3]s events tail
 Begin again:           stop, then rm -r %[4]s
 
 Ctrl-C stops it.
-`, filepath.Join(dir, "people.json"), filepath.Join(dir, "outbox"), filepath.Join(dir, "gatehouse.yaml"), dir)
+`, filepath.Join(dir, "people.json"), filepath.Join(dir, "outbox"), filepath.Join(dir, "gatehouse.yaml"), dir, calledAs(os.Args[0]))
+}
+
+// calledAs is what to type for another command of this same program.
+func calledAs(program string) string {
+	if strings.Contains(program, "go-build") {
+		return "go run ./cmd/gatehouse"
+	}
+	return "gatehouse"
 }
 
 // printQR draws a QR code with half blocks, two rows a line, dark on light in
@@ -181,7 +188,7 @@ func printQR(w io.Writer, text string) {
 	if err != nil {
 		return // the address above it says the same
 	}
-	const quiet = 2
+	const quiet = 4 // modules around it (ISO/IEC 18004 §6.3.8)
 	fmt.Fprintln(w)
 	for y := -quiet; y < code.Size+quiet; y += 2 {
 		fmt.Fprint(w, "  \x1b[30;107m")
