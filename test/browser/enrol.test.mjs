@@ -60,7 +60,7 @@ test('an authenticator counts only after a correct code, and one left half-way l
   })
   assert.notEqual(person.phone.secret, abandoned)
   await later.open('/account/authenticators')
-  assert.equal(await later.page.locator('[name=do][value=remove]').count(), 1, 'one authenticator is listed')
+  assert.equal(await later.page.locator('[name=do][value=rename]').count(), 1, 'one authenticator is listed')
   await later.leave()
 })
 
