@@ -14,6 +14,8 @@ import { chromium } from 'playwright-core'
 
 const exec = promisify(execFile)
 const root = fileURLToPath(new URL('../..', import.meta.url))
+// A variable of ours that the program does not know is a mistake to it.
+const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('GATEHOUSE_')))
 
 /** A condition, asked again until it holds: nothing here waits for the clock alone. */
 export async function until(what, condition, patience = 15_000) {
@@ -28,19 +30,24 @@ export async function until(what, condition, patience = 15_000) {
 
 // ---- the program ----
 
-/** Opens a house: the built program with its demo people, in a folder of its own. */
-export async function openHouse() {
+/**
+ * Opens a house: the built program with its demo people, in a folder of its own.
+ * With drill it is the build whose clock can be moved (house.later).
+ */
+export async function openHouse({ drill = false } = {}) {
   const dir = await fs.mkdtemp(path.join(os.tmpdir(), 'gatehouse-browser-'))
-  const house = new House(dir, await program(dir), await freePort())
+  const house = new House(dir, await program(dir, drill), await freePort())
+  if (drill) await house.giveClock(await freePort())
   await house.start()
   return house
 }
 
-async function program(dir) {
-  if (process.env.GATEHOUSE_BIN) return process.env.GATEHOUSE_BIN
-  const built = path.join(dir, 'gatehouse')
-  await exec('go', ['build', '-o', built, './cmd/gatehouse'], { cwd: root, env: { ...process.env, CGO_ENABLED: '0' } })
-  return built
+async function program(dir, drill) {
+  const built = drill ? process.env.GATEHOUSE_DRILL_BIN : process.env.GATEHOUSE_BIN
+  if (built) return built
+  const made = path.join(dir, 'gatehouse')
+  await exec('go', ['build', ...(drill ? ['-tags', 'drill'] : []), '-o', made, './cmd/gatehouse'], { cwd: root, env: { ...env, CGO_ENABLED: '0' } })
+  return made
 }
 
 const freePort = () => new Promise((found, fail) => {
@@ -50,19 +57,44 @@ const freePort = () => new Promise((found, fail) => {
 
 class House {
   constructor(dir, binary, port) {
-    Object.assign(this, { dir, binary, port, data: path.join(dir, 'demo'), log: '', browsers: [] })
+    Object.assign(this, { dir, binary, port, data: path.join(dir, 'demo'), log: '', browsers: [], read: new Set(), kept: new Map() })
+    this.origin = `http://localhost:${port}` // what the program says; mails link to it
+    this.local = `http://127.0.0.1:${port}` // for Node, whose localhost may be another
+  }
+
+  /** Puts the management listener, and the drill's clock with it, where we find it. */
+  async giveClock(port) {
+    this.clock = `http://127.0.0.1:${port}/drill/clock`
+    await fs.mkdir(this.data, { mode: 0o700 })
+    await fs.writeFile(path.join(this.data, 'gatehouse.yaml'), `origin: ${this.origin}
+listen: 127.0.0.1:${this.port}
+management:
+  listen: 127.0.0.1:${port}
+data_dir: data
+keys_dir: keys
+mail:
+  folder: outbox
+log:
+  format: text
+  level: warn
+`, { mode: 0o600 })
+  }
+
+  /** Lets time pass for the program, and for phones; browsers keep theirs. span is such as 2h or 31m. */
+  async later(span) {
+    const answer = await fetch(this.clock, { method: 'POST', body: span })
+    assert.equal(answer.status, 200, await answer.text())
   }
 
   async start() {
-    this.process = spawn(this.binary, ['demo', '--dir', this.data, '--addr', `127.0.0.1:${this.port}`], { stdio: ['ignore', 'pipe', 'pipe'] })
+    this.process = spawn(this.binary, ['demo', '--dir', this.data, '--addr', `127.0.0.1:${this.port}`], { stdio: ['ignore', 'pipe', 'pipe'], env })
     for (const stream of [this.process.stdout, this.process.stderr]) stream.on('data', (d) => { this.log += d })
     this.process.on('exit', (code, signal) => { this.ended = `exit ${code ?? signal}` })
     this.people = await until('the demo is ready', async () => {
       assert.ok(!this.ended, `the demo ended by itself, ${this.ended}:\n${this.log}`)
       try {
         const people = JSON.parse(await fs.readFile(path.join(this.data, 'people.json'), 'utf8'))
-        this.origin = this.log.match(/https?:\/\/(?:127\.0\.0\.1|localhost):\d+/)?.[0] ?? `http://127.0.0.1:${this.port}`
-        return (await fetch(this.origin + '/signin')).ok && people
+        return (await fetch(this.local + '/signin')).ok && people
       } catch { return false }
     }, 60_000)
   }
@@ -76,14 +108,14 @@ class House {
 
   /** Runs a command of the program on the data of this house. */
   async run(...args) {
-    const { stdout, stderr } = await exec(this.binary, args, { cwd: this.data })
+    const { stdout, stderr } = await exec(this.binary, ['--config', path.join(this.data, 'gatehouse.yaml'), ...args], { env })
     return stdout + stderr
   }
 
   /** Invites somebody new, as an operator does, and gives the mailed link. */
   async invite(name) {
     const email = `${name.toLowerCase()}.${randomBytes(3).toString('hex')}@harbour.example`
-    await this.run('account', 'add', '--config', path.join(this.data, 'gatehouse.yaml'), '--name', name, email)
+    await this.run('account', 'add', '--name', name, '--organisation', 'Harbour Books', email)
     return { email, link: await this.mailedLink(email) }
   }
 
@@ -96,7 +128,6 @@ class House {
 
   /** The newest mail to an address that has not been read yet and matches. */
   async mail(to, matching = () => true) {
-    this.read ??= new Set()
     const mail = await until(`a mail to ${to}`, async () =>
       (await this.mails()).findLast((m) => m.to.includes(to) && !this.read.has(m.name) && matching(m)))
     this.read.add(mail.name)
@@ -139,7 +170,6 @@ class House {
 
   /** The same, already signed in; one sign-in per person and kind of browser is made and kept. */
   async signedIn(role, options = {}) {
-    this.kept ??= new Map()
     if (!this.kept.has(role)) {
       const first = await this.visitor()
       await first.signIn(this.person(role))
@@ -159,7 +189,7 @@ export const launch = () => chromium.launch({
 
 class Visitor {
   constructor(house, context) {
-    Object.assign(this, { house, context, complaints: [] })
+    Object.assign(this, { house, context, complaints: [], trail: [] })
     context.on('page', (page) => this.watch(page))
   }
 
@@ -167,6 +197,9 @@ class Visitor {
   // breaks the content security policy, no script fails.
   watch(page) {
     const own = new URL(this.house.origin).host
+    page.on('response', (r) => {
+      if (r.request().isNavigationRequest()) this.trail.push(`${r.request().method()} ${new URL(r.url()).pathname} ${r.status()}`)
+    })
     page.on('request', (r) => {
       const url = new URL(r.url())
       if (url.protocol.startsWith('http') && url.host !== own) this.complaints.push(`asks a third party: ${r.url()}`)
@@ -192,8 +225,13 @@ class Visitor {
     return answer.status()
   }
 
-  at(pattern) {
-    return this.page.waitForURL((url) => (pattern instanceof RegExp ? pattern.test(url.pathname) : url.pathname === pattern))
+  /** Waits to be at an address; a failure tells where one is instead, and what stands there. */
+  async at(address) {
+    try {
+      await this.page.waitForURL((url) => url.pathname === address, { timeout: 8000 })
+    } catch {
+      assert.fail(`expected ${address}, but here is ${this.page.url()}, by ${this.trail.slice(-12).join(', ')}:\n${await this.page.locator('main').innerText().catch(() => '(nothing)')}`)
+    }
   }
 
   /** Presses the button that belongs to a field's form, as Enter would. */
@@ -297,10 +335,10 @@ class Visitor {
 
 /** An authenticator app that is not ours: oathtool. It never shows one code twice. */
 export class Phone {
-  constructor(secret) { this.secret = secret; this.last = 0 }
+  constructor(secret) { this.secret = secret; this.last = 0; this.ahead = 0 /* ms */ }
 
   async code() {
-    const step = () => Math.floor(Date.now() / 30_000)
+    const step = () => Math.floor((Date.now() + this.ahead) / 30_000)
     // One step ahead is within every server's tolerance; more is not to be asked for.
     await until('the next code', () => step() + 1 > this.last, 35_000)
     this.last = Math.max(step(), this.last + 1)
@@ -315,7 +353,7 @@ export class Phone {
 
   /** A code of six digits that is wrong now. */
   async wrong() {
-    const step = Math.floor(Date.now() / 30_000)
+    const step = Math.floor((Date.now() + this.ahead) / 30_000)
     const good = await Promise.all(Array.from({ length: 25 }, (_, i) => this.at(step - 12 + i)))
     return ['000000', '111111', '222222', '333333'].find((c) => !good.includes(c))
   }

@@ -41,7 +41,7 @@ for (const javaScriptEnabled of [true, false]) {
     await forgetful.page.click('a[href^="/forgot"]')
     await forgetful.page.fill('[name=email]', person.email)
     await forgetful.send('[name=email]')
-    await forgetful.at('/signin/link-sent')
+    await forgetful.at('/forgot/sent')
     await forgetful.openLink(await house.mailedLink(person.email))
     const password = goodPassword()
     for (const step of ['new-password', 'code', 'new-password']) {

@@ -1,0 +1,35 @@
+package stories
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"gatehouse/test/house"
+)
+
+func contains(text, part string) bool { return strings.Contains(text, part) }
+
+var changing = regexp.MustCompile(`"(request_id|device)":"[^"]*"`)
+
+// shape is everything of an answer that an onlooker could compare: status,
+// headers and body without the ids that differ every time.
+func shape(r house.Reply, email string) string {
+	var lines []string
+	for name, values := range r.Header {
+		value := strings.Join(values, "; ")
+		switch name {
+		case "Set-Cookie":
+			value = regexp.MustCompile(`=[A-Za-z0-9_-]{40,}`).ReplaceAllString(value, "=…")
+		case "X-Request-Id":
+			value = "…"
+		}
+		lines = append(lines, name+": "+value)
+	}
+	slices.Sort(lines)
+	body := changing.ReplaceAllString(r.Body, `"$1":"…"`)
+	body = strings.ReplaceAll(body, email, "E-MAIL")
+	body = regexp.MustCompile(`Content-Length: \d+`).ReplaceAllString(body, "")
+	lines = slices.DeleteFunc(lines, func(l string) bool { return strings.HasPrefix(l, "Content-Length:") && contains(r.Body, email) })
+	return strings.Join(append(lines, body), "\n")
+}
