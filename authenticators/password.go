@@ -36,12 +36,10 @@ type HasherOptions struct {
 	Keys       *seal.Keys
 	Parameters Parameters
 	Rand       io.Reader
-	Now        func() time.Time    // for OnWait and OnHash
-	Cores      int                 // at most so many hashes at once; give runtime.GOMAXPROCS(0)
-	Queue      int                 // at most so many callers wait; 0 means DefaultQueue
-	OnWait     func(time.Duration) // told how long each hash waited for its place; may be nil
-
-	OnHash func(hashing, waiting time.Duration) // told of every hash when it is done; may be nil
+	Now        func() time.Time                     // for OnHash
+	Cores      int                                  // at most so many hashes at once; give runtime.GOMAXPROCS(0)
+	Queue      int                                  // at most so many callers wait; 0 means DefaultQueue
+	OnHash     func(hashing, waiting time.Duration) // told of every hash when it is done; may be nil
 }
 
 // Hasher makes and verifies password hashes, never more at once than it has
@@ -145,9 +143,6 @@ func (h *Hasher) derive(ctx context.Context, peppered, salt []byte, p Parameters
 		return nil, err
 	}
 	defer leave()
-	if h.o.OnWait != nil {
-		h.o.OnWait(h.o.Now().Sub(since))
-	}
 	begun := h.o.Now()
 	tag := argon2.IDKey(peppered, salt, p.Time, p.MemoryKiB, p.Threads, tagBytes)
 	if h.o.OnHash != nil {

@@ -136,7 +136,7 @@ func TestThePasswordCheckerHashesOnceForEverybody(t *testing.T) {
 	keys := testKeys(t)
 	hashes := 0
 	h, err := NewHasher(HasherOptions{Keys: keys, Parameters: quick, Rand: rand.Reader, Now: time.Now, Cores: 1,
-		OnWait: func(time.Duration) { hashes++ }})
+		OnHash: func(_, _ time.Duration) { hashes++ }})
 	if err != nil {
 		t.Fatal(err)
 	}

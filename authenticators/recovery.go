@@ -12,7 +12,7 @@ import (
 )
 
 // A set has ten codes of 80 random bits: 16 letters of 5 bits. SP 800-63B-4
-// §3.1.2 wants 64 bits at least for codes that are hashed without a salt of their own.
+// §4.2.1.1 wants 64 bits at least.
 const (
 	RecoveryCodes = 10 // in a set
 	recoveryBytes = 10

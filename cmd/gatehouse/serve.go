@@ -15,6 +15,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"gatehouse/authenticators"
 	"gatehouse/events"
 	"gatehouse/fault"
 	"gatehouse/web"
@@ -253,14 +254,15 @@ func (s *server) leave(end context.CancelFunc) {
 }
 
 // limitMemory tells the garbage collector what we mean to need: the hashes at
-// once, the filter, and 128 MiB for all else. GOMEMLIMIT beats it.
+// once, the filter, and some room for all else. GOMEMLIMIT beats it.
 func limitMemory(l *Loaded) {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
-	need := int64(l.hashesAtOnce())*int64(l.HashMemory)<<10 + 128<<20
+	filter := int64(0)
 	if st, err := os.Stat(l.Breached); err == nil && l.Breached != "" {
-		need += st.Size()
+		filter = st.Size()
 	}
-	debug.SetMemoryLimit(need)
+	hash := authenticators.Parameters{MemoryKiB: uint32(l.HashMemory)}
+	debug.SetMemoryLimit(hash.MemoryLimit(l.hashesAtOnce(), filter))
 }
