@@ -34,7 +34,7 @@ type BuildOptions struct {
 	Warn        func(line int64, w string) // told of lines left out; may be nil
 }
 
-// DefaultMaxKeys bounds a build to about 4 GB of memory: some 40 bytes for each
+// DefaultMaxKeys bounds a build to about 5 GB of memory: some 50 bytes for each
 // password while it runs, because a filter is made of all its keys at once.
 const DefaultMaxKeys = 100_000_000
 
@@ -95,7 +95,7 @@ func (o *BuildOptions) readKeys(r io.Reader) (keys []uint64, err error) {
 			continue
 		}
 		if len(keys) == o.MaxKeys {
-			return nil, fmt.Errorf("the list holds more than %d passwords, which would need about %d MB of memory; raise --max or leave rare ones out with --seen-at-least", o.MaxKeys, o.MaxKeys/25_000)
+			return nil, fmt.Errorf("the list holds more than %d passwords, which would need about %d MB of memory; raise --max or leave rare ones out with --seen-at-least", o.MaxKeys, o.MaxKeys/20_000)
 		}
 		keys = append(keys, key)
 	}

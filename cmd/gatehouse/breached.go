@@ -27,7 +27,7 @@ type BreachedBuild struct {
 	Out         string `required:"" placeholder:"FILE" help:"The filter to write. An existing one is replaced in one step."`
 	Format      string `enum:"auto,passwords,sha1" default:"auto" help:"passwords: the passwords themselves. sha1: HASH or HASH:count, as Have I Been Pwned hands them out. auto: the first line says."`
 	SeenAtLeast int    `default:"1" help:"Leave out hashes whose count is lower. It keeps the file small and loses what few people use."`
-	Max         int    `default:"0" help:"Stop above so many passwords; 0 is 100 million, about 4 GB of memory."`
+	Max         int    `default:"0" help:"Stop above so many passwords; 0 is 100 million, about 5 GB of memory."`
 }
 
 // Run builds the filter beside its place and moves it there when it is whole.
