@@ -5,6 +5,7 @@ import (
 
 	"gatehouse/authenticators"
 	"gatehouse/fault"
+	"gatehouse/seal"
 	"gatehouse/words"
 )
 
@@ -24,7 +25,10 @@ func (s *Server) apiStrength(r *Request) error {
 	if len(pw.Reveal()) > authenticators.MaxPasswordBytes {
 		return fault.New(fault.PasswordTooLong, nil)
 	}
-	strength := authenticators.Estimate(pw, person)
+	strength, err := s.estimate(pw, person)
+	if err != nil {
+		return err
+	}
 	judged := s.Choose.Policy.Judge(pw, person, s.Choose.Lists)
 	return r.JSON(http.StatusOK, apiStrong{
 		Score:      strength.Score,
@@ -32,6 +36,23 @@ func (s *Server) apiStrength(r *Request) error {
 		Acceptable: len(judged) == 0,
 		Reasons:    sayReasons(r.Words(), append(judged, strength.Reasons...)),
 	})
+}
+
+// meterRunes is how much of a password the meter looks at. Its matchers take time
+// that grows with the square of the length, and the judgement sees all of it.
+const meterRunes = 64
+
+// estimate is one at a time on a node: the meter must never take the cores from
+// somebody who signs in. Who comes meanwhile sees no verdict for this letter.
+func (s *Server) estimate(pw seal.Secret, person authenticators.Personal) (authenticators.Strength, error) {
+	select {
+	case s.meter <- struct{}{}:
+		defer func() { <-s.meter }()
+	default:
+		return authenticators.Strength{}, fault.New(fault.Busy, nil)
+	}
+	text := []rune(pw.Reveal())
+	return authenticators.Estimate(seal.Secret(text[:min(len(text), meterRunes)]), person), nil
 }
 
 // chooser is who chooses a password: the person of the attempt, or of the session.

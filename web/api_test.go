@@ -235,6 +235,23 @@ func TestSigningOut(t *testing.T) {
 	}
 }
 
+func TestTheStrengthMeterTakesOneCoreAtMost(t *testing.T) {
+	h := buildHouse(t, site)
+	ask := func() *http.Response {
+		return h.send(request("POST", "/api/v1/password-strength", `{"password":"password","attempt":"sealed-attempt"}`))
+	}
+	h.meter <- struct{}{}
+	if got := errorOf(t, ask()).Code; got != fault.Busy {
+		t.Errorf("while another is estimated: %s", got)
+	}
+	<-h.meter
+	for range 2 {
+		if res := ask(); res.StatusCode != http.StatusOK {
+			t.Errorf("afterwards: %d", res.StatusCode)
+		}
+	}
+}
+
 func TestTheStrengthMeterIsForThoseWhoChoose(t *testing.T) {
 	h := buildHouse(t, site)
 	token, _ := h.ticket(t)

@@ -92,7 +92,8 @@ type Server struct {
 	mux     *http.ServeMux
 	openAPI []byte
 	headers map[sort][]header
-	content string // Content-Security-Policy of pages, "?" for the nonce
+	meter   chan struct{} // holds one token while a password is estimated
+	content string        // Content-Security-Policy of pages, "?" for the nonce
 }
 
 // kind of route: what its bodies look like, how its errors are told, who may keep it.
@@ -214,6 +215,7 @@ func New(s Server) (*Server, error) {
 	}
 	s.Proxies = unmapped(s.Proxies)
 	s.openAPI = openAPI
+	s.meter = make(chan struct{}, 1)
 	s.mux = s.muxOf(s.routes())
 	return &s, nil
 }
