@@ -79,9 +79,10 @@ func (r *Request) setHeaders() {
 	}
 }
 
-// nonce is 128 random bits for one answer's Content-Security-Policy.
+// nonce is 128 random bits for one answer's Content-Security-Policy, in the URL
+// alphabet: HTML escapes "+", and then pages that are alike differ in length.
 func nonce(random io.Reader) (string, error) {
 	var b [16]byte
 	_, err := io.ReadFull(random, b[:])
-	return base64.RawStdEncoding.EncodeToString(b[:]), err
+	return base64.RawURLEncoding.EncodeToString(b[:]), err
 }

@@ -71,7 +71,7 @@ func holdsHeaders(t *testing.T, res *http.Response, secure bool) {
 
 func TestThePolicyOfAPage(t *testing.T) {
 	h := buildHouse(t, site, func(s *Server) { s.StatusURL = "https://status.example/api/v2/summary.json" })
-	nonce := regexp.MustCompile(`script-src 'nonce-([A-Za-z0-9+/]{22})';`)
+	nonce := regexp.MustCompile(`script-src 'nonce-([A-Za-z0-9_-]{22})';`)
 	seen := map[string]bool{}
 	for range 3 {
 		res := h.send(request("GET", "/nowhere", ""))
@@ -85,7 +85,7 @@ func TestThePolicyOfAPage(t *testing.T) {
 			t.Errorf("the status line cannot load: %q", csp)
 		}
 		// html/template writes "+" as &#43;
-		if plain := strings.ReplaceAll(body, "&#43;", "+"); strings.Count(plain, `nonce="`+m[1]+`"`) < 2 {
+		if strings.Count(body, `nonce="`+m[1]+`"`) < 2 {
 			t.Errorf("the page does not carry the nonce of its policy:\n%s", body)
 		}
 	}
