@@ -65,21 +65,6 @@ func (m *Manage) judge(ctx context.Context, c Caller, pw seal.Secret) ([]fault.R
 	return m.Choose.Judge(ctx, c.Ticket.Account, pw, who, old)
 }
 
-// Strength judges a password while it is typed. who is nil when nobody is known.
-func (m *Manage) Strength(ctx context.Context, c *Caller, pw seal.Secret) (authenticators.Strength, error) {
-	who := authenticators.Personal{Product: m.Product}
-	if c != nil {
-		err := m.Store.EssentialRead(ctx, func(tx *store.Tx) (err error) {
-			who, err = m.personal(tx, c.Ticket.Account)
-			return err
-		})
-		if err != nil {
-			return authenticators.Strength{}, err
-		}
-	}
-	return authenticators.Estimate(pw, who), nil
-}
-
 // BeginTOTP starts adding an authenticator app: its secret, its otpauth address,
 // and a sealed note that ConfirmTOTP wants back. Nothing is kept until then.
 func (m *Manage) BeginTOTP(ctx context.Context, c Caller) (note string, secret, uri seal.Secret, err error) {
