@@ -39,6 +39,7 @@ const (
 	PasswordReset       Kind = "password.reset"
 	PasswordRehashed    Kind = "password.rehashed"
 	PasswordCompromised Kind = "password.compromised"
+	PasswordRefused     Kind = "password.refused"
 
 	AuthenticatorAdded   Kind = "authenticator.added"
 	AuthenticatorRenamed Kind = "authenticator.renamed"
@@ -144,6 +145,8 @@ var table = []Definition{
 		"The hash was made again with the present parameters or pepper, at a sign-in."},
 	{PasswordCompromised, 1, []string{"source"}, nil, "", true,
 		"The password was found in a leak, or marked as known to others; it must be changed."},
+	{PasswordRefused, 1, []string{"reasons"}, with(), "", false,
+		"A new password was not accepted. `reasons` lists the rules it broke, never the password."},
 
 	{AuthenticatorAdded, 1, []string{"method", "authenticator", "link"}, with("name"), "method", true,
 		"An authenticator was added after a code of it was verified. `method`: totp."},

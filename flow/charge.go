@@ -7,7 +7,6 @@ import (
 	"gatehouse/authenticators"
 	"gatehouse/events"
 	"gatehouse/fault"
-	"gatehouse/id"
 	"gatehouse/limits"
 	"gatehouse/sessions"
 	"gatehouse/store"
@@ -43,18 +42,21 @@ func (f *Flow) chargeName(ctx context.Context, key string, a attempt, who Who) (
 }
 
 // chargeCode spends a try for a second authenticator of a known account.
-func (f *Flow) chargeCode(ctx context.Context, account id.Account, who Who) (charged, error) {
+func (f *Flow) chargeCode(ctx context.Context, a attempt, who Who) (charged, error) {
 	return f.charge(ctx, who, func(tx *store.Tx) (accounts.Account, error) {
-		a, found, err := accounts.ByID(tx, account)
+		account, found, err := accounts.ByID(tx, a.Account)
 		if !found {
-			a = accounts.Account{ID: events.Nobody}
+			account = accounts.Account{ID: events.Nobody}
 		}
-		return a, err
+		return account, err
 	}, func(c charged) limits.Subject {
-		if c.known {
-			return limits.Subject{Rule: f.Limits.CodeDevice, Of: string(who.Device) + "/" + string(account)}
+		switch {
+		case c.known:
+			return limits.Subject{Rule: f.Limits.CodeDevice, Of: string(who.Device) + "/" + string(a.Account)}
+		case a.LinkKind == accounts.Unlock:
+			return limits.Subject{Rule: f.Limits.PerLink, Of: "code/" + string(a.Link)}
 		}
-		return limits.Subject{Rule: f.Limits.CodeName, Of: string(account)}
+		return limits.Subject{Rule: f.Limits.CodeName, Of: string(a.Account)}
 	})
 }
 

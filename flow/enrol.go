@@ -2,6 +2,7 @@ package flow
 
 import (
 	"context"
+	"strings"
 
 	"gatehouse/access"
 	"gatehouse/accounts"
@@ -35,7 +36,7 @@ func (f *Flow) choosePassword(ctx context.Context, in Input) (Outcome, error) {
 		return Outcome{}, err
 	}
 	if len(reasons) > 0 {
-		return f.outcome(a, in.Who, &Refusal{Code: fault.PasswordRefused, Reasons: reasons})
+		return f.passwordNotGood(ctx, a, reasons, in.Who)
 	}
 	if p.Hash, err = f.Auth.Hasher.Hash(ctx, a.Account, in.Secret); err != nil {
 		return Outcome{}, err
@@ -105,7 +106,11 @@ func (f *Flow) commitPassword(tx *store.Tx, a attempt, p authenticators.Password
 	if err != nil {
 		return Outcome{}, err
 	}
-	if permitted := good || a.Why != ""; !permitted {
+	kept, err := authenticators.Load(tx, f.Keys, a.Account)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if !again && !mayChoose(a, p.ID, kept, good) {
 		return f.linkRefused(tx, a, in.Who)
 	}
 	if a.Why != "" || a.LinkKind == accounts.Reset && proof.LevelOf(a.Proofs) > proof.None {
@@ -119,8 +124,7 @@ func (f *Flow) commitPassword(tx *store.Tx, a attempt, p authenticators.Password
 			return Outcome{}, err
 		}
 	}
-	kept, err := authenticators.Load(tx, f.Keys, a.Account)
-	if err != nil {
+	if kept, err = authenticators.Load(tx, f.Keys, a.Account); err != nil {
 		return Outcome{}, err
 	}
 	a.Why = ""
@@ -129,6 +133,29 @@ func (f *Flow) commitPassword(tx *store.Tx, a attempt, p authenticators.Password
 	out, err := f.onwards(tx, a, account, factsOf(kept, good, ""), in)
 	out.revoked = append(out.revoked, revoked...)
 	return out, err
+}
+
+// mayChoose asks again what let the attempt come to this step: an attempt sets
+// one password, and only while next would still ask it for one.
+func mayChoose(a attempt, password id.Authenticator, kept authenticators.Kept, linkGood bool) bool {
+	chosen := kept.Password != nil && kept.Password.ID == password
+	return !chosen && next(a, factsOf(kept, linkGood, a.Why)) == NewPassword
+}
+
+// passwordNotGood records which rules a new password broke, never the password.
+func (f *Flow) passwordNotGood(ctx context.Context, a attempt, reasons []authenticators.Reason, who Who) (Outcome, error) {
+	var rules []string
+	for _, r := range reasons {
+		rules = append(rules, strings.TrimPrefix(r.Key, "password.reason."))
+	}
+	err := f.Store.Essential(ctx, func(tx *store.Tx) error {
+		return f.append(tx, events.Event{Kind: events.PasswordRefused, Account: a.Account, Actor: events.Anonymous, Attempt: a.ID,
+			Data: map[string]string{"reasons": strings.Join(rules, ",")}, Personal: who.Personal()})
+	})
+	if err != nil {
+		return Outcome{}, err
+	}
+	return f.outcome(a, who, &Refusal{Code: fault.PasswordRefused, Reasons: reasons})
 }
 
 // replacePassword writes the new password and what follows from it: a changed
@@ -201,8 +228,22 @@ func (f *Flow) onwards(tx *store.Tx, a attempt, account accounts.Account, fs fac
 		if err := f.startEnrolment(&a); err != nil {
 			return Outcome{}, err
 		}
+	case NewPassword:
+		if err := f.tellCompromised(tx, a, in.Who); err != nil {
+			return Outcome{}, err
+		}
 	}
 	return f.outcome(a, in.Who, nil)
+}
+
+// tellCompromised records that a password which opened its half of the door is
+// known to others.
+func (f *Flow) tellCompromised(tx *store.Tx, a attempt, who Who) error {
+	if a.Why != "compromised" {
+		return nil
+	}
+	return f.append(tx, events.Event{Kind: events.PasswordCompromised, Account: a.Account, Actor: events.System, Attempt: a.ID,
+		Data: map[string]string{"source": "sign-in"}})
 }
 
 // startEnrolment makes the secret of an authenticator app. It is kept nowhere but
@@ -221,8 +262,8 @@ func (f *Flow) startEnrolment(a *attempt) error {
 }
 
 // enrolCode takes the first code of a new authenticator app: verified before it
-// counts. It writes nothing; the person guesses only at their own secret.
-func (f *Flow) enrolCode(in Input) (Outcome, error) {
+// counts. The person guesses only at their own secret, so no try is spent.
+func (f *Flow) enrolCode(ctx context.Context, in Input) (Outcome, error) {
 	a, err := f.open(in.Attempt, in.Who)
 	if err != nil {
 		return Outcome{}, err
@@ -236,7 +277,7 @@ func (f *Flow) enrolCode(in Input) (Outcome, error) {
 	now := f.Now()
 	step, drift, ok, hint := authenticators.CheckNewTOTP(seal.Secret(a.Enrolled.Secret), in.Secret, now)
 	if !ok {
-		return f.outcome(a, in.Who, &Refusal{Code: fault.WrongCode, Hint: hint.Key, HintFields: hint.Fields()})
+		return f.enrolRefused(ctx, a, hint, in.Who)
 	}
 	codes, err := a.recoveryCodes()
 	if err != nil {
@@ -250,6 +291,17 @@ func (f *Flow) enrolCode(in Input) (Outcome, error) {
 	}
 	a.At = RecoveryCodes
 	return f.outcome(a, in.Who, nil)
+}
+
+func (f *Flow) enrolRefused(ctx context.Context, a attempt, hint authenticators.Hint, who Who) (Outcome, error) {
+	err := f.Store.Essential(ctx, func(tx *store.Tx) error {
+		return f.append(tx, events.Event{Kind: events.CodeRefused, Account: a.Account, Actor: events.Anonymous, Attempt: a.ID,
+			Data: map[string]string{"reason": reasonOf(hint), "method": string(proof.TOTP), "purpose": "enrol"}, Personal: who.Personal()})
+	})
+	if err != nil {
+		return Outcome{}, err
+	}
+	return f.outcome(a, who, &Refusal{Code: fault.WrongCode, Hint: hint.Key, HintFields: hint.Fields()})
 }
 
 func (a attempt) recoveryCodes() ([]seal.Secret, error) {
@@ -346,6 +398,9 @@ func (f *Flow) keepEnrolment(tx *store.Tx, a attempt, account accounts.Account, 
 	}
 	if err := f.spendLink(tx, a, who); err != nil {
 		return err
+	}
+	if err := accounts.SpendLinks(tx, a.Account, string(a.ID)); err != nil {
+		return err // what was mailed to someone without a second authenticator is over
 	}
 	if account.Status == accounts.Invited {
 		if _, err := accounts.SetStatus(tx, account.ID, accounts.Active); err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"gatehouse/accounts"
 	"gatehouse/authenticators"
 	"gatehouse/events"
 	"gatehouse/fault"
@@ -119,7 +120,7 @@ type Limits struct {
 	PerNetwork limits.Rule
 	CodeName   limits.Rule // second-authenticator codes, as the three above
 	CodeDevice limits.Rule
-	Mail       limits.Rule // mails asked for, per address
+	Mail       limits.Rule // mails asked for, per address and kind
 	MailNet    limits.Rule // mails asked for, per network
 }
 
@@ -133,8 +134,9 @@ func DefaultLimits() Limits {
 		PerNetwork: limits.Rule{Name: "network", Max: 100, Per: quarter},
 		CodeName:   limits.Rule{Name: "code", Max: 5, Per: quarter},
 		CodeDevice: limits.Rule{Name: "code-device", Max: 5, Per: quarter},
-		Mail:       limits.Rule{Name: "mail", Max: 3, Per: time.Hour},
-		MailNet:    limits.Rule{Name: "mail-network", Max: 20, Per: time.Hour},
+		// As long as a link lives: whoever may not ask for another has one that opens.
+		Mail:    limits.Rule{Name: "mail", Max: 3, Per: accounts.Reset.Life()},
+		MailNet: limits.Rule{Name: "mail-network", Max: 20, Per: time.Hour},
 	}
 }
 
@@ -177,7 +179,7 @@ func (f *Flow) Submit(ctx context.Context, in Input) (Outcome, error) {
 	case ChoosePassword:
 		return f.choosePassword(ctx, in)
 	case EnrolCode:
-		return f.enrolCode(in)
+		return f.enrolCode(ctx, in)
 	case ConfirmCodes:
 		return f.confirmCodes(ctx, in)
 	case OpenLink:

@@ -51,19 +51,13 @@ func (f *Flow) mailLink(ctx context.Context, in Input) (Outcome, error) {
 	if err != nil {
 		key = bounded(in.Email)
 	}
-	said := Outcome{Next: LinkSent, View: View{Email: in.Email}}
+	var said Outcome
 	m := f.mailing(kind)
 	err = f.Store.Do(ctx, func(tx *store.Tx) error {
-		answer, err := limits.Spend(tx, limits.Subject{Rule: f.Limits.MailNet, Of: limits.Network(in.Who.Network)},
-			limits.Subject{Rule: f.Limits.Mail, Of: key})
+		said = Outcome{Next: LinkSent, View: View{Email: in.Email}}
+		answer, err := limits.Spend(tx, limits.Subject{Rule: f.Limits.MailNet, Of: limits.Network(in.Who.Network)}, f.mailsTo(kind, key))
 		if err != nil {
 			return err
-		}
-		if !answer.Allowed {
-			if answer.Rule == f.Limits.MailNet.Name {
-				said = Outcome{Next: Password, Refusal: &Refusal{Code: fault.TooManyTries, RetryAfter: answer.RetryAfter}}
-			}
-			return nil
 		}
 		account, found, err := accounts.ByEmail(tx, key)
 		if err != nil {
@@ -71,6 +65,12 @@ func (f *Flow) mailLink(ctx context.Context, in Input) (Outcome, error) {
 		}
 		if !found || !account.Status.MaySignIn() {
 			account = accounts.Account{ID: events.Nobody, EmailKey: "nobody@invalid", Email: "nobody@invalid"}
+		}
+		if !answer.Allowed {
+			if answer.Rule == f.Limits.MailNet.Name {
+				said = Outcome{Next: Password, Refusal: &Refusal{Code: fault.TooManyTries, RetryAfter: answer.RetryAfter}}
+			}
+			return f.tellLimited(tx, charged{account: account, answer: answer}, in.Who)
 		}
 		return f.sendLink(tx, account, m, in.Who)
 	})
@@ -81,13 +81,23 @@ func (f *Flow) mailLink(ctx context.Context, in Input) (Outcome, error) {
 	return said, nil
 }
 
+// mailsTo bounds the mails of one kind to one address: those of another kind that
+// a stranger asks for keep nobody from the one they need.
+func (f *Flow) mailsTo(kind accounts.LinkKind, key string) limits.Subject {
+	return limits.Subject{Rule: f.Limits.Mail, Of: string(kind) + "/" + key}
+}
+
 // sendLink writes a link, the mail that carries it, and the record.
 func (f *Flow) sendLink(tx *store.Tx, to accounts.Account, m mailing, who Who) error {
 	m.link.Account, m.link.Email = to.ID, to.EmailKey
-	kind := mails[m.link.Kind]
-	if to.Status == accounts.Invited && m.link.Kind == accounts.Reset {
-		m.link.Kind, kind = accounts.Invitation, outbox.Invitation // has never chosen a password
+	kept, err := authenticators.Load(tx, f.Keys, to.ID)
+	if err != nil {
+		return err
 	}
+	if kept.Password == nil && m.link.Kind == accounts.Reset { // nothing was forgotten: the invitation once more
+		m.link.Kind, m.link.Expires = accounts.Invitation, tx.Now().Add(accounts.Invitation.Life())
+	}
+	kind := mails[m.link.Kind]
 	if err := accounts.InsertLink(tx, m.link, m.token); err != nil {
 		return err
 	}
@@ -128,9 +138,12 @@ func (f *Flow) mailEnrolLink(ctx context.Context, a attempt, who Who) error {
 		if err != nil || !found {
 			return err
 		}
-		answer, err := limits.Spend(tx, limits.Subject{Rule: f.Limits.Mail, Of: account.EmailKey})
-		if err != nil || !answer.Allowed {
+		answer, err := limits.Spend(tx, f.mailsTo(accounts.Enrol, account.EmailKey))
+		if err != nil {
 			return err
+		}
+		if !answer.Allowed {
+			return f.tellLimited(tx, charged{account: account, answer: answer}, who)
 		}
 		return f.sendLink(tx, account, m, who)
 	})

@@ -22,7 +22,7 @@ func (f *Flow) showSecond(ctx context.Context, in Input) (Outcome, error) {
 	if a.At != Code {
 		return f.outcome(a, in.Who, &Refusal{Code: fault.AttemptExpired})
 	}
-	c, err := f.chargeCode(ctx, a.Account, in.Who)
+	c, err := f.chargeCode(ctx, a, in.Who)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -86,10 +86,7 @@ func (f *Flow) commitSecond(tx *store.Tx, a attempt, c charged, v authenticators
 	if err != nil {
 		return Outcome{}, err
 	}
-	if a.At = next(a, factsOf(c.kept, linkGood, a.Why)); a.At != Done {
-		return f.outcome(a, s.in.Who, nil)
-	}
-	return f.complete(tx, a, account, s.in)
+	return f.onwards(tx, a, account, factsOf(c.kept, linkGood, a.Why), s.in)
 }
 
 // shownAgain is the proof of what was shown. again tells that this very attempt
@@ -141,13 +138,7 @@ func (f *Flow) tellRecoveryUsed(tx *store.Tx, a attempt, account accounts.Accoun
 // codeRefused records a code that did not open. What the code's clock says is
 // told only to someone who has shown the right password.
 func (f *Flow) codeRefused(tx *store.Tx, a attempt, v authenticators.Verdict, s second) (Outcome, error) {
-	reason := "wrong"
-	switch v.Hint.Key {
-	case authenticators.HintUsed:
-		reason = "used"
-	case authenticators.HintBehind, authenticators.HintAhead:
-		reason = "clock"
-	}
+	reason := reasonOf(v.Hint)
 	_, err := f.Log.Append(tx, events.Event{
 		Kind: events.CodeRefused, Account: a.Account, Actor: events.Anonymous, Attempt: a.ID, Session: a.Session,
 		Data:     map[string]string{"reason": reason, "method": string(s.method), "purpose": string(a.Purpose)},
@@ -161,6 +152,17 @@ func (f *Flow) codeRefused(tx *store.Tx, a attempt, v authenticators.Verdict, s 
 		r.Hint, r.HintFields = v.Hint.Key, v.Hint.Fields()
 	}
 	return f.outcome(a, s.in.Who, &r)
+}
+
+// reasonOf is what the log calls a code that did not match.
+func reasonOf(h authenticators.Hint) string {
+	switch h.Key {
+	case authenticators.HintUsed:
+		return "used"
+	case authenticators.HintBehind, authenticators.HintAhead:
+		return "clock"
+	}
+	return "wrong"
 }
 
 // proofsStand compares the version of every credential shown so far with the

@@ -39,7 +39,9 @@ type Invited struct {
 // Prepare makes what every installation has. It is called at start and may be
 // called again.
 func (m *Manage) Prepare(ctx context.Context) error {
-	return m.Store.Do(ctx, func(tx *store.Tx) error { return m.Log.Prepare(tx) })
+	return m.Store.Do(ctx, func(tx *store.Tx) error {
+		return errors.Join(m.Log.Prepare(tx), authenticators.Prepare(tx, m.Keys, m.Rand))
+	})
 }
 
 // Add makes an account and mails its invitation. accounts.ErrTaken when the
