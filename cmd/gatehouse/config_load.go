@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -160,8 +161,13 @@ func (l *Loaded) readFlags(flags map[string]string) {
 	}
 }
 
-// ours are GATEHOUSE_ variables that are not settings.
-var ours = []string{"GATEHOUSE_CONFIG", "GATEHOUSE_TEST_POSTGRES"}
+// ours are GATEHOUSE_ variables that are not settings: what main reads, and what
+// our own tests read.
+var ours = []string{"GATEHOUSE_CONFIG", "GATEHOUSE_BIN", "GATEHOUSE_DRILL_BIN", "GATEHOUSE_GALLERY", "GATEHOUSE_TEST_POSTGRES"}
+
+// injected are the variables that Kubernetes and Docker links set for a service
+// called gatehouse: nobody wrote them, and no setting begins like them.
+var injected = regexp.MustCompile(`^GATEHOUSE_(SERVICE_(HOST|PORT)|PORT$|PORT_[0-9]|NAME$)`)
 
 // readEnvironment takes an empty variable as one that is not set, as shells,
 // compose files and unit files cannot easily unset one.
@@ -174,7 +180,7 @@ func (l *Loaded) readEnvironment(environ []string) {
 	}
 	for _, pair := range slices.Sorted(slices.Values(environ)) {
 		name, text, _ := strings.Cut(pair, "=")
-		if !strings.HasPrefix(name, "GATEHOUSE_") || slices.Contains(ours, name) || text == "" {
+		if !strings.HasPrefix(name, "GATEHOUSE_") || slices.Contains(ours, name) || injected.MatchString(name) || text == "" {
 			continue
 		}
 		s, known := byEnv[name]

@@ -136,6 +136,19 @@ func TestAFlagBeatsTheEnvironmentBeatsTheFile(t *testing.T) {
 	}
 }
 
+func TestVariablesThatAContainerPlatformSetsAreNoMistakes(t *testing.T) {
+	l := load("", []string{
+		"GATEHOUSE_SERVICE_HOST=10.0.0.1", "GATEHOUSE_SERVICE_PORT=8080", "GATEHOUSE_SERVICE_PORT_HTTP=8080", "GATEHOUSE_PORT=tcp://10.0.0.1:8080",
+		"GATEHOUSE_PORT_8080_TCP_ADDR=10.0.0.1", "GATEHOUSE_ORIGIN=http://localhost", "GATEHOUSE_MAIL_FOLDER=outbox",
+	}, nil)
+	if len(l.Mistakes) > 0 {
+		t.Error(l.Mistakes)
+	}
+	if l := load("", []string{"GATEHOUSE_PORTS=8080"}, nil); len(l.Mistakes) == 0 || l.Mistakes[0].Where.Name != "GATEHOUSE_PORTS" {
+		t.Errorf("a variable that somebody wrote is not told: %v", l.Mistakes)
+	}
+}
+
 func TestRelativePathsAreThoseOfTheFile(t *testing.T) {
 	dir := t.TempDir()
 	path := dir + "/gatehouse.yaml"
