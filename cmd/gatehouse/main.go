@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -47,6 +48,7 @@ type commands struct {
 	Events   EventsCommand   `cmd:"" group:"Look after" help:"Read what happened."`
 	Breached BreachedCommand `cmd:"" group:"Look after" help:"Make and ask the filter of breached passwords."`
 
+	Bench       BenchCommand       `cmd:"" group:"Measure" help:"Measure this program on this machine: sign-in, session check, memory, start."`
 	Healthcheck HealthcheckCommand `cmd:"" group:"Measure" help:"Ask a running server how it is; exits with 1 when it is not well."`
 	Version     VersionCommand     `cmd:"" group:"Measure" help:"Say which build this is."`
 }
@@ -74,7 +76,7 @@ func (p *program) run(ctx context.Context, args []string) error {
 	parser, err := kong.New(&c,
 		kong.Name("gatehouse"),
 		kong.Description("Gatehouse lets people in: a sign-in with a password and an authenticator app.\n\nTry it: gatehouse demo"),
-		kong.Vars{"usual": usualFile},
+		kong.Vars{"usual": usualFile, "parts": strings.Join(benchPartNames(), ", ")},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
 		kong.Writers(p.out, p.err),
 		kong.BindTo(ctx, (*context.Context)(nil)),
@@ -109,6 +111,7 @@ type usageError struct {
 
 func (u *usageError) Error() string { return u.error.Error() + "\nSee: " + u.help }
 func (u *usageError) ExitCode() int { return exitMistake }
+func (u *usageError) Unwrap() error { return u.error }
 
 func helpFor(err error) string {
 	var parse *kong.ParseError
