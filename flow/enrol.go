@@ -228,22 +228,8 @@ func (f *Flow) onwards(tx *store.Tx, a attempt, account accounts.Account, fs fac
 		if err := f.startEnrolment(&a); err != nil {
 			return Outcome{}, err
 		}
-	case NewPassword:
-		if err := f.tellCompromised(tx, a, in.Who); err != nil {
-			return Outcome{}, err
-		}
 	}
 	return f.outcome(a, in.Who, nil)
-}
-
-// tellCompromised records that a password which opened its half of the door is
-// known to others.
-func (f *Flow) tellCompromised(tx *store.Tx, a attempt, who Who) error {
-	if a.Why != "compromised" {
-		return nil
-	}
-	return f.append(tx, events.Event{Kind: events.PasswordCompromised, Account: a.Account, Actor: events.System, Attempt: a.ID,
-		Data: map[string]string{"source": "sign-in"}})
 }
 
 // startEnrolment makes the secret of an authenticator app. It is kept nowhere but

@@ -38,7 +38,14 @@ const (
 // Person is somebody who can sign in at once, and has not done so yet.
 func (h *House) Person(name string) *Person {
 	h.T.Helper()
+	return h.PersonWith(name, fmt.Sprintf(firstPassword, name+"'s"))
+}
+
+// PersonWith is Person with a password of the story's choice.
+func (h *House) PersonWith(name, password string) *Person {
+	h.T.Helper()
 	p := h.stranger(name)
+	p.Password = h.Secret("a password", password)
 	secret, err := authenticators.NewTOTPSecret(rand.Reader)
 	must(h.T, err)
 	p.Phone = h.Secret("an authenticator app's secret", secret.Reveal())

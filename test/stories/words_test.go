@@ -28,6 +28,16 @@ func shape(r house.Reply, email string) string {
 	}
 	slices.Sort(lines)
 	body := changing.ReplaceAllString(r.Body, `"$1":"…"`)
+	if id := r.Header.Get("X-Request-Id"); id != "" {
+		body = strings.ReplaceAll(body, id, "…")
+	}
+	if _, nonce, ok := strings.Cut(r.Header.Get("Content-Security-Policy"), "'nonce-"); ok {
+		nonce, _, _ = strings.Cut(nonce, "'")
+		body = strings.ReplaceAll(body, nonce, "…")
+		for i := range lines {
+			lines[i] = strings.ReplaceAll(lines[i], nonce, "…")
+		}
+	}
 	body = strings.ReplaceAll(body, email, "E-MAIL")
 	body = regexp.MustCompile(`Content-Length: \d+`).ReplaceAllString(body, "")
 	lines = slices.DeleteFunc(lines, func(l string) bool { return strings.HasPrefix(l, "Content-Length:") && contains(r.Body, email) })
