@@ -123,7 +123,7 @@ func TestTheDummyHasCurrentParametersAndOpensToNothing(t *testing.T) {
 	if err != nil || d.params != p || h.Dummy().Pepper != h.o.Keys.PepperID() {
 		t.Errorf("%v: %+v", err, d.params)
 	}
-	if h.Dummy() != h.Dummy() {
+	if first := h.Dummy(); h.Dummy() != first {
 		t.Error("the dummy changes between two calls")
 	}
 	if ok, stale, err := h.Verify(t.Context(), ana, h.Dummy(), "correct horse"); ok || stale || err != nil {
