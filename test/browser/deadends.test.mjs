@@ -116,8 +116,8 @@ test('a double click on any button does no harm', async () => {
   const person = house.person('supporter')
   const twice = async (field) => {
     const form = page.locator('form').filter({ has: page.locator(field) }).first()
-    const gone = page.waitForURL((url) => url.href !== here)
     const here = page.url()
+    const gone = page.waitForURL((url) => url.href !== here)
     await form.locator('button:not([type=button])').first().dblclick({ noWaitAfter: true })
     await gone
     await page.waitForLoadState()

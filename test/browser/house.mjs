@@ -272,10 +272,11 @@ class Visitor {
     await this.press(this.page.locator('main form button:not([type=button])').first())
   }
 
-  /** From the mailed invitation to the page with the QR picture. */
-  async toEnrolment({ link }, password) {
+  /** From the mailed invitation to the page with the QR picture. A password chosen before is asked for. */
+  async toEnrolment({ email, link }, password) {
     await this.openLink(link)
-    await this.at('/signin/new-password')
+    if (new URL(this.page.url()).pathname === '/signin') await this.page.fill('[name=email]', email)
+    else await this.at('/signin/new-password')
     await this.page.fill('[name=password]', password)
     await this.send('[name=password]')
     await this.at('/signin/enrol')
