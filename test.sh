@@ -150,8 +150,19 @@ as_postgres() {
 	if [ "$(id -u)" -eq 0 ]; then (cd / && runuser -u postgres -- "$@"); else "$@"; fi
 }
 
+# scratch is memory where there is plenty of it: each test makes a database, and a
+# database is three hundred files.
+scratch() {
+	local free
+	free=$(df --output=avail -B1M /dev/shm 2>/dev/null | tail -n 1) || true
+	if [ -w /dev/shm ] && [ "${free:-0}" -ge 2048 ]; then echo /dev/shm; else echo "$tmp"; fi
+}
+
 start_postgres() {
-	local dir=$tmp/postgres password port
+	local dir password port
+	pghome=$(mktemp -d "$(scratch)/gatehouse-postgres.XXXXXX")
+	chmod 755 "$pghome"
+	dir=$pghome/postgres
 	mkdir -m 700 "$dir"
 	password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
 	echo "$password" >"$dir/password"
