@@ -148,6 +148,9 @@ func (l *Loaded) checkFiles() {
 	if _, err := seal.LoadKeys(l.KeysDir); err != nil {
 		l.wrong("keys_dir", "keys_dir: %v", err)
 	}
+	if err := refuseDemoKeys(l); err != nil {
+		l.wrong("keys_dir", "keys_dir: %v; serve refuses them", err)
+	}
 	if _, err := openPlaces(l.Places); err != nil {
 		l.wrong("places_file", "places_file: %v", err)
 	}

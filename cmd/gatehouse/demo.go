@@ -135,11 +135,27 @@ func (c *DemoCommand) settings(p *program, address, origin string) (*Loaded, err
 	return l, l.err()
 }
 
+// demoMark is a file beside the keys of a demo, whose passwords lie open.
+const demoMark = "MADE-BY-DEMO"
+
 func (c *DemoCommand) makeKeys(l *Loaded) error {
-	if _, err := os.Stat(l.KeysDir); errors.Is(err, fs.ErrNotExist) {
-		return seal.InitKeys(l.KeysDir)
+	if _, err := os.Stat(l.KeysDir); !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	return nil
+	if err := seal.InitKeys(l.KeysDir); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(l.KeysDir, demoMark), []byte("gatehouse serve refuses these keys.\n"), 0o600)
+}
+
+// refuseDemoKeys keeps a demo from growing into an installation: its keys and
+// people's secrets stand in a file to read.
+func refuseDemoKeys(l *Loaded) error {
+	if _, err := os.Stat(filepath.Join(l.KeysDir, demoMark)); err != nil {
+		return nil
+	}
+	return next(fmt.Errorf("%s holds the keys of a demo, whose passwords lie open", l.KeysDir),
+		"make an installation of its own: gatehouse keys init --dir DIR, set keys_dir to it, and begin with an empty database")
 }
 
 // welcome is what the person who tries it reads.

@@ -34,6 +34,9 @@ func (c *ServeCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	p.warnings(l)
+	if err := refuseDemoKeys(l); err != nil {
+		return err
+	}
 	h, err := openHouse(ctx, l, newLog(p.out, l.LogFormat, l.LogLevel), nodeID)
 	if err != nil {
 		return err
