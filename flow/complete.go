@@ -1,7 +1,6 @@
 package flow
 
 import (
-	"context"
 	"errors"
 	"strconv"
 	"strings"
@@ -160,78 +159,3 @@ func (f *Flow) notice(to accounts.Account, kind outbox.Kind, message id.Message,
 }
 
 func number(n int) string { return strconv.Itoa(n) }
-
-// FollowRevocations keeps the session checker's set current until ctx ends: what
-// any node revokes is known here within a second. While the database is away the
-// set stays as it was (DESIGN §2, T1). It also writes out when sessions were
-// last used and, rarely, tidies what is long over.
-func (f *Flow) FollowRevocations(ctx context.Context) {
-	tick := time.NewTicker(followEvery)
-	defer tick.Stop()
-	var since time.Time
-	for n := 0; ; n++ {
-		since = f.follow(ctx, since)
-		if n%touchEvery == 0 {
-			f.writeTouched(ctx)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-}
-
-const (
-	followEvery = 250 * time.Millisecond
-	touchEvery  = 60 // follows, so 15 s
-	// overlap covers clocks of other nodes and transactions still open: what was
-	// written up to this long ago is read again, which changes nothing.
-	overlap = 2 * time.Minute
-)
-
-func (f *Flow) follow(ctx context.Context, since time.Time) time.Time {
-	now := f.Now()
-	var rs []sessions.Revocation
-	err := f.Store.EssentialRead(ctx, func(tx *store.Tx) (err error) {
-		rs, err = sessions.Revocations(tx, since)
-		return err
-	})
-	if err != nil {
-		if ctx.Err() == nil {
-			f.Slog.Warn("revocations could not be read; the last known ones hold", "error", err)
-		}
-		return since
-	}
-	f.Sessions.Apply(rs)
-	f.Sessions.Forget(now)
-	return now.Add(-overlap)
-}
-
-// batch bounds a background write, so that it never holds a writer for long.
-const batch = 200
-
-func (f *Flow) writeTouched(ctx context.Context) {
-	used := f.Sessions.Touched()
-	part := map[id.Session]time.Time{}
-	flush := func() {
-		if len(part) == 0 {
-			return
-		}
-		if err := f.Store.Background(ctx, func(tx *store.Tx) error { return sessions.Touch(tx, part) }); err != nil && ctx.Err() == nil {
-			f.Slog.Warn("last use of sessions could not be written", "error", err)
-		}
-		clear(part)
-	}
-	for s, at := range used {
-		if part[s] = at; len(part) == batch {
-			flush()
-		}
-	}
-	flush()
-}
-
-// Tidy frees the disk of what is long over. It decides nothing and may fail.
-func (f *Flow) Tidy(ctx context.Context) error {
-	return f.Store.Background(ctx, func(tx *store.Tx) error { return errors.Join(sessions.Tidy(tx), limits.Tidy(tx)) })
-}

@@ -46,7 +46,6 @@ type Settings struct {
 	HashTime     int    `key:"passwords.time" default:"3" range:"1..16" why:"Argon2id passes over that memory."`
 	HashThreads  int    `key:"passwords.threads" default:"1" range:"1..8" why:"Argon2id lanes. One keeps a busy server fair: cores are shared by people, not by lanes."`
 	HashesAtOnce int    `key:"passwords.hashes_at_once" default:"0" range:"0..256" why:"How many hashes run at the same time; 0 means one for each core. Each takes passwords.memory_kib."`
-	HashQueue    int    `key:"passwords.queue" default:"128" range:"1..10000" why:"How many may wait for a hash. More are told at once that we are busy, and lose no try."`
 	Policy       string `key:"passwords.policy" default:"modern" oneof:"modern,pci,legacy" why:"What a new password must be. modern: long enough, not known from breaches, nothing personal. pci: at least 12 with letters and digits, the last 4 not again. legacy: character classes and expiry, which NIST 800-63B-4 and ASVS 5 forbid."`
 	ExpireDays   int    `key:"passwords.expire_days" default:"90" range:"1..3650" why:"Days until a password must be changed. Only the legacy policy looks at it."`
 	Breached     string `key:"passwords.breached_file" kind:"file" why:"A filter of breached passwords made by gatehouse breached build. Empty means the small one inside the program."`
@@ -63,7 +62,7 @@ type Settings struct {
 	NetworkTries int           `key:"limits.network_tries" default:"100" range:"5..100000" why:"Tries from one IPv4 address or IPv6 /64 within limits.network_window. An office shares one."`
 	NetworkTime  time.Duration `key:"limits.network_window" default:"15m" range:"1m..24h" why:"The window for limits.network_tries."`
 	GlobalRate   int           `key:"limits.global_rate" default:"200" range:"1..100000" why:"Sign-in steps a second of everybody on this node. More are told that we are busy, and lose no try."`
-	Inside       int           `key:"limits.inside" default:"512" range:"8..100000" why:"Sign-in steps on this node at the same time. It bounds memory; more are told that we are busy, and lose no try."`
+	Inside       int           `key:"limits.inside" default:"128" range:"8..10000" why:"Sign-in steps on this node at the same time, those that wait for a core included. More are told at once that we are busy, and lose no try."`
 	Mails        int           `key:"limits.mails" default:"3" range:"1..100" why:"Mailed links for one address in an hour, so that nobody's mailbox is flooded."`
 	NetworkMails int           `key:"limits.network_mails" default:"20" range:"1..10000" why:"Mailed links asked for from one network in an hour."`
 

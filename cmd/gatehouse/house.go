@@ -73,7 +73,7 @@ func (h *house) openPasswords() (err error) {
 	h.hasher, err = authenticators.NewHasher(authenticators.HasherOptions{
 		Keys: h.keys, Rand: rand.Reader, Now: h.now, OnHash: h.metrics.HashTook,
 		Parameters: authenticators.Parameters{MemoryKiB: uint32(l.HashMemory), Time: uint32(l.HashTime), Threads: uint8(l.HashThreads)},
-		Cores:      l.hashesAtOnce(), Queue: l.HashQueue,
+		Cores:      l.hashesAtOnce(), Queue: l.Inside, // whoever is inside has a place to wait: nobody who paid a try is sent away
 	})
 	if err != nil {
 		return err

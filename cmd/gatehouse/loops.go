@@ -9,9 +9,7 @@ import (
 	"time"
 
 	"gatehouse/events"
-	"gatehouse/limits"
 	"gatehouse/outbox"
-	"gatehouse/sessions"
 	"gatehouse/store"
 )
 
@@ -42,7 +40,7 @@ func (r *loops) start(ctx context.Context, stop context.CancelCauseFunc) {
 			stop(err)
 			return
 		}
-		r.every(ctx, "following revocations", followEvery, r.follower())
+		r.every(ctx, "following revocations", followEvery, r.flow.Follower())
 	})
 	r.wait.Go(func() {
 		select {
@@ -52,7 +50,7 @@ func (r *loops) start(ctx context.Context, stop context.CancelCauseFunc) {
 		}
 	})
 	r.wait.Go(func() { r.every(ctx, "writing the clock down", stampEvery, r.stamper()) })
-	r.wait.Go(func() { r.every(ctx, "noting when sessions were used", touchEvery, r.touch) })
+	r.wait.Go(func() { r.every(ctx, "noting when sessions were used", touchEvery, r.flow.NoteUse) })
 	r.wait.Go(func() { r.every(ctx, "tidying", tidyEvery, r.tidy) })
 	r.wait.Go(func() { r.every(ctx, "measuring the outbox", gaugeEvery, r.gauge) })
 	r.wait.Go(func() { r.notices.Run(ctx, r.store, r.sender) })
@@ -133,47 +131,7 @@ func (r *loops) ask(ctx context.Context) error {
 	if err := r.manage.Prepare(ctx); err != nil {
 		return err
 	}
-	return r.readRevocations(ctx, time.Time{})
-}
-
-// follower reads what other nodes revoked. Each round reads a while back again,
-// because transactions commit late and nodes' clocks differ: a minute every time,
-// now and then an hour, and everything every ten minutes, so that even a node
-// whose clock is far off throws somebody out.
-func (r *loops) follower() func(context.Context) error {
-	var hour, all time.Time // when we last read that far
-	return func(ctx context.Context) error {
-		now := r.now()
-		since := now.Add(-time.Minute)
-		switch {
-		case now.Sub(all) >= 10*time.Minute:
-			since = time.Time{}
-		case now.Sub(hour) >= 20*time.Second:
-			since = now.Add(-time.Hour)
-		}
-		if err := r.readRevocations(ctx, since); err != nil {
-			return err
-		}
-		if since.IsZero() {
-			all = now
-		}
-		if now.Sub(since) >= time.Hour {
-			hour = now
-		}
-		return nil
-	}
-}
-
-func (r *loops) readRevocations(ctx context.Context, since time.Time) error {
-	var found []sessions.Revocation
-	err := r.store.BackgroundRead(ctx, func(tx *store.Tx) (err error) {
-		found, err = sessions.Revocations(tx, since)
-		return err
-	})
-	if err == nil {
-		r.sessions.Apply(found)
-	}
-	return err
+	return r.flow.ReadRevocations(ctx, time.Time{})
 }
 
 // stamper writes the clock down and lifts its floor. A clock that was set back is
@@ -214,25 +172,11 @@ func (r *loops) record(ctx context.Context, kind events.Kind, data map[string]st
 	})
 }
 
-func (r *loops) touch(ctx context.Context) error {
-	used := r.sessions.Touched()
-	if len(used) == 0 {
-		return nil
-	}
-	return r.store.Background(ctx, func(tx *store.Tx) error { return sessions.Touch(tx, used) })
-}
-
 func (r *loops) tidy(ctx context.Context) error {
-	r.sessions.Forget(r.now())
 	if !r.ready.Load() {
 		return nil
 	}
-	return r.store.Background(ctx, func(tx *store.Tx) error {
-		if err := limits.Tidy(tx); err != nil {
-			return err
-		}
-		return sessions.Tidy(tx)
-	})
+	return r.flow.Tidy(ctx)
 }
 
 func (r *loops) gauge(ctx context.Context) error {

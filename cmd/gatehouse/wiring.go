@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/mail"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -57,7 +58,7 @@ func (l *Loaded) from() string {
 	if l.MailFrom != "" {
 		return l.MailFrom
 	}
-	return l.Product + " <gatehouse@localhost>"
+	return (&mail.Address{Name: l.Product, Address: "gatehouse@localhost"}).String()
 }
 
 // ranges asks an outside service about new passwords, when that is wanted.

@@ -178,7 +178,7 @@ func (h *House) run() {
 	ctx, stop := context.WithCancel(context.WithoutCancel(h.T.Context()))
 	var wait sync.WaitGroup
 	if !h.options.NoFollower {
-		wait.Go(func() { h.Flow.FollowRevocations(ctx) })
+		wait.Go(func() { h.follow(ctx) })
 	}
 	if !h.options.NoMail {
 		wait.Go(func() { h.Notices.Run(ctx, h.Store, h.Mailbox) })
@@ -266,4 +266,21 @@ func (h *House) Secret(what, secret string) string {
 // forms are the ways a secret could be written down.
 func forms(secret string) []string {
 	return []string{secret, hex.EncodeToString([]byte(secret)), strings.ReplaceAll(secret, "-", "")}
+}
+
+// follow is what serve does: a round of reading revocations four times a second.
+func (h *House) follow(ctx context.Context) {
+	round := h.Flow.Follower()
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if err := round(ctx); err != nil && ctx.Err() == nil {
+			h.Flow.Slog.Warn("revocations wait", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
