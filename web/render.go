@@ -20,11 +20,12 @@ var templateFiles embed.FS
 
 // Pages holds the templates, once per language.
 type Pages struct {
-	asset  func(name string) string
-	blank  *template.Template // never executed, so that it can still be cloned
-	mu     sync.Mutex
-	spoken map[string]*template.Template
-	voice  func(key, text string) string // tests hear and change what is said; else nil
+	asset   func(name string) string
+	product string             // what people call this installation; "" is the catalogue's name
+	blank   *template.Template // never executed, so that it can still be cloned
+	mu      sync.Mutex
+	spoken  map[string]*template.Template
+	voice   func(key, text string) string // tests hear and change what is said; else nil
 }
 
 // NewPages parses the templates. asset turns "app.css" into the address it is
@@ -110,6 +111,9 @@ func (p *Pages) in(c *words.Catalogue) (*template.Template, error) {
 func (p *Pages) funcs(c *words.Catalogue) template.FuncMap {
 	say := func(key string, pairs ...any) string {
 		text := c.Say(key, pairs...)
+		if key == "product.name" && p.product != "" {
+			text = p.product
+		}
 		if p.voice != nil {
 			text = p.voice(key, text)
 		}

@@ -80,6 +80,7 @@ type Server struct {
 	Now        func() time.Time
 	Rand       io.Reader // safe for use by many at once, as crypto/rand.Reader is
 
+	Product         string // what people call this installation; "" is the catalogue's name
 	Demo            bool   // pages say that this is a demo
 	StatusURL       string // of the separate status host; "" shows no status line
 	SecurityContact string // for security.txt, "mailto:…" or "https://…"; empty: security@ the origin's host
@@ -207,6 +208,7 @@ func New(s Server) (*Server, error) {
 	if s.pages, err = NewPages(s.assets.address); err != nil {
 		return nil, err
 	}
+	s.pages.product = s.Product
 	s.secure = s.origin.Scheme == "https"
 	s.cookies = namesOfCookies(s.secure)
 	s.headers = fixedHeaders(s.secure)
