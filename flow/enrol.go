@@ -187,19 +187,34 @@ func (f *Flow) replacePassword(tx *store.Tx, a *attempt, account *accounts.Accou
 	if kept.Password == nil {
 		return nil, nil
 	}
+	return f.afterChange(tx, *a, account, who)
+}
+
+// afterChange is what follows from a changed password: the person is told, links
+// on their way are out of use, for whoever had the account before must not come
+// back by one, and every session is over.
+func (f *Flow) afterChange(tx *store.Tx, a attempt, account *accounts.Account, who Who) ([]sessions.Revocation, error) {
 	m := f.notice(*account, outbox.PasswordChanged, id.Derive[id.Message](string(a.ID), "password-changed"), who)
 	if err := outbox.Add(tx, f.Keys, m); err != nil {
 		return nil, err
 	}
+	if err := accounts.SpendLinks(tx, account.ID, string(a.ID)); err != nil {
+		return nil, err
+	}
+	var err error
 	if account.Epoch, err = accounts.RaiseEpoch(tx, account.ID); err != nil {
 		return nil, err
 	}
-	r, ended, err := sessions.EndAll(tx, account.ID, account.Epoch, f.Sessions.Policy.Absolute, "password-changed")
+	why := "password-changed"
+	if a.LinkKind == accounts.Reset {
+		why = "password-reset"
+	}
+	r, ended, err := sessions.EndAll(tx, account.ID, account.Epoch, f.Sessions.Policy.Absolute, why)
 	if err != nil || ended == 0 {
 		return []sessions.Revocation{r}, err
 	}
 	return []sessions.Revocation{r}, f.append(tx, events.Event{Kind: events.SessionsEnded, Account: a.Account, Actor: string(a.Account), Attempt: a.ID,
-		Data: map[string]string{"why": "password-changed", "count": number(int(ended))}, Personal: who.Personal()})
+		Data: map[string]string{"why": why, "count": number(int(ended))}, Personal: who.Personal()})
 }
 
 func (f *Flow) spendLink(tx *store.Tx, a attempt, who Who) error {

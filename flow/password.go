@@ -106,6 +106,9 @@ func (f *Flow) rehash(ctx context.Context, c charged, v authenticators.Verdict, 
 		return nil
 	}
 	hash, err := f.Auth.Hasher.Hash(ctx, c.account.ID, pw)
+	if fault.Of(err) == fault.Busy {
+		return nil // it can wait for the next sign-in; this person should not
+	}
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package manage
 
 import (
 	"context"
+	"strings"
 
 	"gatehouse/access"
 	"gatehouse/accounts"
@@ -29,7 +30,12 @@ func (m *Manage) ChangePassword(ctx context.Context, c Caller, pw seal.Secret) (
 		return Result{}, err
 	}
 	if len(reasons) > 0 {
-		return Result{Refusal: &fault.Refusal{Code: fault.PasswordRefused, Reasons: reasons}}, nil
+		var rules []string
+		for _, r := range reasons {
+			rules = append(rules, strings.TrimPrefix(r.Key, "password.reason."))
+		}
+		err := m.recordRefused(ctx, c, events.PasswordRefused, map[string]string{"reasons": strings.Join(rules, ",")})
+		return Result{Refusal: &fault.Refusal{Code: fault.PasswordRefused, Reasons: reasons}}, err
 	}
 	hash, err := m.Choose.Hasher.Hash(ctx, c.Ticket.Account, pw)
 	if err != nil {
@@ -46,6 +52,14 @@ func (m *Manage) ChangePassword(ctx context.Context, c Caller, pw seal.Secret) (
 			return err
 		}
 		return m.tell(ch, outbox.PasswordChanged)
+	})
+}
+
+// recordRefused records a change that was not made because of what was entered.
+func (m *Manage) recordRefused(ctx context.Context, c Caller, kind events.Kind, data map[string]string) error {
+	return m.Store.Do(ctx, func(tx *store.Tx) error {
+		return m.append(tx, events.Event{Kind: kind, Account: c.Ticket.Account, Actor: string(c.Ticket.Account),
+			Session: c.Ticket.Session, Data: data, Personal: c.Who.Personal()})
 	})
 }
 
@@ -105,7 +119,8 @@ func (m *Manage) ConfirmTOTP(ctx context.Context, c Caller, note string, code se
 	now := m.Now()
 	step, drift, ok, hint := authenticators.CheckNewTOTP(seal.Secret(p.Secret), code, now)
 	if !ok {
-		return Result{Refusal: &fault.Refusal{Code: fault.WrongCode, Hint: hint.Key, HintFields: hint.Fields()}}, nil
+		err := m.recordRefused(ctx, c, events.CodeRefused, map[string]string{"reason": "wrong", "method": string(proof.TOTP), "purpose": "enrol"})
+		return Result{Refusal: &fault.Refusal{Code: fault.WrongCode, Hint: hint.Key, HintFields: hint.Fields()}}, err
 	}
 	t := authenticators.NewTOTP(authenticators.AppName(name), seal.Secret(p.Secret), now)
 	t.ID, t.Account, t.LastStep, t.Drift = id.Derive[id.Authenticator](string(c.Ticket.Session), p.Secret), c.Ticket.Account, step, drift

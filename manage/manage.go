@@ -106,11 +106,16 @@ func (m *Manage) hold(tx *store.Tx, c Caller, key string) (change, error) {
 	if !found || !account.Status.MaySignIn() || account.Epoch > c.Ticket.Epoch {
 		return change{}, fault.New(fault.NotSignedIn, errors.New("manage: the account changed meanwhile"))
 	}
-	return change{tx, account, c, key}, nil
+	lives, err := sessions.Lives(tx, account.ID, c.Ticket.Session)
+	if err == nil && !lives {
+		err = fault.New(fault.NotSignedIn, errors.New("manage: the session was ended meanwhile"))
+	}
+	return change{tx, account, c, key}, err
 }
 
 // renew ends every session of the account and starts the caller's anew with a
-// new id. How long it may live at most does not change.
+// new id. How long it may live at most does not change. Links on their way are
+// out of use: whoever had the account before must not come back by one.
 func (m *Manage) renew(ch change, why string) (Result, sessions.Revocation, error) {
 	epoch, err := accounts.RaiseEpoch(ch.tx, ch.account.ID)
 	if err != nil {
@@ -118,6 +123,9 @@ func (m *Manage) renew(ch change, why string) (Result, sessions.Revocation, erro
 	}
 	revoked, err := m.endAll(ch, epoch, 1, why)
 	if err != nil {
+		return Result{}, revoked, err
+	}
+	if err := accounts.SpendLinks(ch.tx, ch.account.ID, ch.key); err != nil {
 		return Result{}, revoked, err
 	}
 	old := ch.caller.Ticket

@@ -239,6 +239,9 @@ func (m *Manage) deny(ctx context.Context, email string, s accounts.Status, kind
 		if err != nil {
 			return err
 		}
+		if s == accounts.Locked && held.Status == accounts.Disabled {
+			return fmt.Errorf("%s is disabled, which is more than locked: nothing was changed", a.Email)
+		}
 		epoch, err := accounts.SetStatus(tx, a.ID, s)
 		if err != nil {
 			return err

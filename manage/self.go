@@ -196,7 +196,7 @@ func (m *Manage) ConfirmAddress(ctx context.Context, token seal.Secret, c *Calle
 		}
 		if !ok {
 			res = refused(fault.LinkSpent)
-			return nil
+			return m.addressRefused(tx, link, who)
 		}
 		res, revoked, err = m.moveAddress(tx, link, account, c, who, by)
 		return err
@@ -205,6 +205,15 @@ func (m *Manage) ConfirmAddress(ctx context.Context, token seal.Secret, c *Calle
 		return refused(fault.LinkSpent), nil
 	}
 	return m.after(res, err, revoked)
+}
+
+func (m *Manage) addressRefused(tx *store.Tx, link accounts.Link, who sessions.Who) error {
+	account := link.Account
+	if account == "" {
+		account = events.Nobody
+	}
+	return m.append(tx, events.Event{Kind: events.LinkRefused, Account: account, Actor: events.Anonymous,
+		Data: map[string]string{"kind": string(accounts.Address), "reason": "spent"}, Personal: who.Personal()})
 }
 
 func addressLink(tx *store.Tx, token seal.Secret) (accounts.Link, accounts.Account, bool, error) {

@@ -69,6 +69,14 @@ func ByAttempt(tx *store.Tx, keys *seal.Keys, attempt id.Attempt) (Session, bool
 	return s, err == nil, err
 }
 
+// Lives tells whether a session of an account was not ended, as the database has
+// it now: a change of rights does not rest on what this node has heard.
+func Lives(tx *store.Tx, account id.Account, session id.Session) (bool, error) {
+	var n int64
+	err := tx.Row(`SELECT COUNT(*) FROM sessions WHERE id = $1 AND account = $2 AND ended_at IS NULL`, session, account).Scan(&n)
+	return n == 1, err
+}
+
 // Live lists the sessions of an account that are neither ended nor past their
 // absolute end, newest first. Idle ones are listed until then: their tickets are
 // dead already, and saying so is better than hiding them; idleBefore filters.
