@@ -29,6 +29,23 @@ func (h *House) SQL(statement string, args ...any) {
 	must(h.T, err)
 }
 
+// HoldSQLite keeps every writer of a SQLite database waiting, as a disk that hangs
+// does, until it is let go.
+func (h *House) HoldSQLite() (release func()) {
+	h.T.Helper()
+	db := h.open()
+	conn, err := db.Conn(context.Background())
+	must(h.T, err)
+	_, err = conn.ExecContext(context.Background(), "BEGIN IMMEDIATE")
+	must(h.T, err)
+	return func() {
+		_, err := conn.ExecContext(context.Background(), "ROLLBACK")
+		must(h.T, err)
+		conn.Close()
+		db.Close()
+	}
+}
+
 // Count counts the rows of a table that meet a condition.
 func (h *House) Count(table, where string, args ...any) (n int) {
 	h.T.Helper()

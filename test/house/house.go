@@ -66,9 +66,9 @@ type Options struct {
 	HashesOnce int // so many hashes at once
 	Inside     int // so many sign-ins inside at once
 	Deadline   time.Duration
-	Pool       int // connections a class; 0 = the default
-	NoFollower bool
+	Pool       int  // connections a class; 0 = the default
 	NoMail     bool // nothing takes mails out of the outbox
+	Unprepared bool // nothing is asked of the database before the first request
 	WrapFlow   func(*House, web.Submitter) web.Submitter
 }
 
@@ -144,7 +144,11 @@ func (h *House) build(node id.Node) {
 	keys, err := seal.LoadKeys(h.keysDir)
 	must(t, err)
 	h.Keys = keys
-	h.Store = storetest.Open(t, h.DSN, func(s *store.Options) {
+	open := storetest.Open
+	if o.Unprepared {
+		open = storetest.OpenEmpty // and does not migrate
+	}
+	h.Store = open(t, h.DSN, func(s *store.Options) {
 		s.Node, s.Now, s.Deadline, s.Foreground, s.Background = node, h.Clock.Now, o.Deadline, o.Pool, o.Pool
 	})
 	logger := slog.New(slog.NewJSONHandler(h.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -160,7 +164,9 @@ func (h *House) build(node id.Node) {
 		Now: h.Clock.Now, Rand: rand.Reader, Slog: logger, Nudge: h.Notices.Nudge}
 	h.Manage = &manage.Manage{Store: h.Store, Keys: keys, Log: h.Events, Choose: choose, Sessions: h.Sessions, MailNet: o.Limits.MailNet,
 		Origin: Origin, Product: "Harbour Books", Now: h.Clock.Now, Rand: rand.Reader, Nudge: h.Notices.Nudge}
-	must(t, h.Manage.Prepare(t.Context()))
+	if !o.Unprepared {
+		must(t, h.Manage.Prepare(t.Context()))
+	}
 	var submit web.Submitter = h.Flow
 	if o.WrapFlow != nil {
 		submit = o.WrapFlow(h, submit)
@@ -169,17 +175,17 @@ func (h *House) build(node id.Node) {
 		Sessions: h.Sessions, Life: o.Life, Manage: h.Manage, Choose: choose, Metrics: web.NewMetrics("test", nil), Log: logger,
 		Now: h.Clock.Now, Rand: rand.Reader})
 	must(t, err)
-	h.Sessions.Apply(nil)
 	h.run()
+	if !o.Unprepared {
+		h.Eventually("revocations that are loaded", h.Sessions.Loaded)
+	}
 }
 
 // run starts what a server runs beside its requests, until the test ends.
 func (h *House) run() {
 	ctx, stop := context.WithCancel(context.WithoutCancel(h.T.Context()))
 	var wait sync.WaitGroup
-	if !h.options.NoFollower {
-		wait.Go(func() { h.follow(ctx) })
-	}
+	wait.Go(func() { h.follow(ctx) })
 	if !h.options.NoMail {
 		wait.Go(func() { h.Notices.Run(ctx, h.Store, h.Mailbox) })
 	}
