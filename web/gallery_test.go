@@ -109,6 +109,7 @@ func atTheDoor(out Frame) []picture {
 		p = append(p, picture{"link-" + string(kind), out, Link{Kind: kind}, ""},
 			picture{"link-sent-" + string(kind), out, LinkSent{Kind: kind, Email: "ana@harbour.example", Minutes: 30, Resend: kind != LinkReset}, ""})
 	}
+	p = append(p, picture{"link-sent-nameless", out, LinkSent{Kind: LinkReset, Minutes: 30}, ""})
 	return append(p, picture{"link-spent", out, Link{Form: wrong(fault.LinkSpent, ""), Kind: LinkAny}, ""})
 }
 
