@@ -60,25 +60,26 @@ func (s *Server) signInPage(r *Request) error {
 	} else if out, err := s.Flow.Resume(r.Attempt(), who); err == nil && out.Next == flow.Password {
 		page.Email = out.View.Email
 	}
-	if err := r.note(&page.Form); err != nil {
-		return err
-	}
+	page.Email = orElse(page.Email, r.note(&page.Form))
 	return r.Render(r.Frame(), page)
 }
 
 // note puts what the page before left above a form: a refusal as a problem, else
-// a calm sentence.
-func (r *Request) note(f *Form) error {
+// a calm sentence. It returns the e-mail address that was left with it.
+func (r *Request) note(f *Form) (email string) {
 	t := r.Flash()
 	if t == nil {
-		return nil
+		return ""
+	}
+	if len(t.Pairs) == 2 && t.Pairs[0] == FieldEmail {
+		email, _ = t.Pairs[1].(string)
 	}
 	if code, ok := strings.CutPrefix(t.Key, "fault."); ok {
 		f.Problem = &Problem{Code: fault.Code(code)}
-		return nil
+		return email
 	}
 	f.Note = t
-	return nil
+	return email
 }
 
 func (s *Server) signIn(r *Request) error {
@@ -182,7 +183,7 @@ func (r *Request) startAgain(err error) error {
 	had := r.Attempt() != ""
 	r.ClearAttempt()
 	if had {
-		if err := r.SetFlash(Say("fault." + string(fault.AttemptExpired))); err != nil {
+		if err := r.SetFlash(Say("fault."+string(fault.AttemptExpired), FieldEmail, r.Text(FieldEmail))); err != nil {
 			return err
 		}
 	}
