@@ -153,9 +153,7 @@ func (h *House) build(node id.Node) {
 	})
 	logger := slog.New(slog.NewJSONHandler(h.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	h.Events = events.New(keys, rand.Reader)
-	h.Hasher, err = authenticators.NewHasher(authenticators.HasherOptions{Keys: keys, Parameters: o.Hashing, Rand: rand.Reader,
-		Now: h.Clock.Now, Cores: o.HashesOnce, Queue: 1024})
-	must(t, err)
+	h.Hasher = h.NewHasher(o.Hashing)
 	choose := authenticators.Chooser{Policy: o.Policy, Hasher: h.Hasher}
 	h.Sessions = &sessions.Checker{Keys: keys, Policy: o.Life}
 	h.Notices = &notices.Notices{Keys: keys, Log: h.Events, Origin: Origin, Product: "Harbour Books", Now: h.Clock.Now, Rand: rand.Reader, Logger: logger}
@@ -179,6 +177,15 @@ func (h *House) build(node id.Node) {
 	if !o.Unprepared {
 		h.Eventually("revocations that are loaded", h.Sessions.Loaded)
 	}
+}
+
+// NewHasher makes another hasher with the house's keys.
+func (h *House) NewHasher(p authenticators.Parameters) *authenticators.Hasher {
+	h.T.Helper()
+	hasher, err := authenticators.NewHasher(authenticators.HasherOptions{Keys: h.Keys, Parameters: p, Rand: rand.Reader,
+		Now: h.Clock.Now, Cores: h.options.HashesOnce, Queue: 1024})
+	must(h.T, err)
+	return hasher
 }
 
 // run starts what a server runs beside its requests, until the test ends.

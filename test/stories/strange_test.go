@@ -13,10 +13,10 @@ func TestStrangeTextsAreRefusedLikeAnyOther(t *testing.T) {
 		alice := h.Person("alice")
 		b := h.Browser("203.0.113.9")
 		for name, email := range map[string]string{
-			"a zero byte":                         "ana\x00@harbour-books.example",
-			"cut within a character":              strings.Repeat("é", 400),
-			"a zero byte behind a good address":   alice.Email + "\x00",
-			"more than any address, and unusual":  strings.Repeat("\U0001f6a2", 10_000),
+			"a zero byte":                        "ana\x00@harbour-books.example",
+			"cut within a character":             strings.Repeat("é", 400),
+			"a zero byte behind a good address":  alice.Email + "\x00",
+			"more than any address, and unusual": strings.Repeat("\U0001f6a2", 10_000),
 		} {
 			h.SQL(`DELETE FROM tries`)
 			if r := b.API("/signin", map[string]any{"email": email, "password": "something else"}); r.Status != http.StatusUnauthorized {
@@ -28,5 +28,23 @@ func TestStrangeTextsAreRefusedLikeAnyOther(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+func TestStrangersFillTheLogWithNothingTheyMadeUp(t *testing.T) {
+	const tries = 5
+	with := func(o *house.Options) { o.Limits.PerNetwork.Max = tries }
+	house.EachWith(t, with, func(t *testing.T, h *house.House) {
+		b := h.Browser("203.0.113.9")
+		for i := range 4 * tries {
+			r := b.API("/link", map[string]any{"token": strings.Repeat("x", i)})
+			if want := map[bool]string{true: "link-spent", false: "too-many-tries"}[i < tries]; r.Refused() != want {
+				t.Errorf("link %d: %d %s, want %s", i, r.Status, r.Body, want)
+			}
+		}
+		if n := h.Count("events", "kind = 'link.refused' OR kind = 'signin.limited'"); n != tries+1 {
+			t.Errorf("%d events of made-up links, want %d and one that tells of the limit", n, tries)
+		}
+		h.Person("alice").SignsIn()
 	})
 }
