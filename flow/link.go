@@ -203,7 +203,7 @@ func (f *Flow) openLink(ctx context.Context, in Input) (Outcome, error) {
 		}
 		a := f.attemptOfLink(l, account, in)
 		if l.ID == "" || l.Kind == accounts.Address || !l.Good(account, tx.Now(), string(a.ID)) || !account.Status.MaySignIn() {
-			out, err = f.linkRefused(tx, a, in.Who)
+			out, err = f.linkNotGood(tx, a, in.Who)
 			return err
 		}
 		out, err = f.linkOpened(tx, a, account, in)
@@ -250,6 +250,17 @@ func (f *Flow) linkOpened(tx *store.Tx, a attempt, account accounts.Account, in 
 		return Outcome{}, err
 	}
 	return f.onwards(tx, a, account, factsOf(kept, true, a.Why), in)
+}
+
+// linkNotGood is linkRefused for whoever holds no attempt yet, anybody: it spends
+// a try of the network, or strangers could fill the log with what they made up.
+func (f *Flow) linkNotGood(tx *store.Tx, a attempt, who Who) (Outcome, error) {
+	answer, err := limits.Spend(tx, f.network(who))
+	if err != nil || answer.Allowed {
+		return orElse(err, func() (Outcome, error) { return f.linkRefused(tx, a, who) })
+	}
+	refusal := Refusal{Code: fault.TooManyTries, RetryAfter: answer.RetryAfter}
+	return Outcome{Next: Password, Refusal: &refusal}, f.tellLimited(tx, charged{account: accounts.Account{ID: events.Nobody}, answer: answer}, who)
 }
 
 // linkRefused answers a link that is spent, old, replaced or not ours, all with

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"context"
+	"strings"
 
 	"gatehouse/accounts"
 	"gatehouse/authenticators"
@@ -68,8 +69,13 @@ func (f *Flow) attemptFor(in Input) (attempt, string, error) {
 	return f.begin(SignIn, in), key, nil
 }
 
-// bounded keeps an impossible name short enough to be counted.
-func bounded(s string) string { return "?" + s[:min(len(s), 254)] }
+// bounded makes of an impossible name one that can be counted and asked for, and
+// that no account can have: a key holds no space. PostgreSQL takes neither broken
+// UTF-8 nor a zero byte.
+func bounded(s string) string {
+	s = strings.ToValidUTF8(s[:min(len(s), 254)], "")
+	return "no address: " + strings.ReplaceAll(s, "\x00", "")
+}
 
 // passwordRefused answers an unknown name, a wrong password, a disabled and a
 // locked account with the same words after the same work; only the log knows.
