@@ -4,7 +4,11 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
+	"golang.org/x/time/rate"
+
+	"gatehouse/limits"
 	"gatehouse/test/house"
 )
 
@@ -46,5 +50,40 @@ func TestStrangersFillTheLogWithNothingTheyMadeUp(t *testing.T) {
 			t.Errorf("%d events of made-up links, want %d and one that tells of the limit", n, tries)
 		}
 		h.Person("alice").SignsIn()
+	})
+}
+
+func TestLinksThatStrangersAskedForAreForgotten(t *testing.T) {
+	house.Each(t, func(t *testing.T, h *house.House) {
+		b := h.Browser("203.0.113.9")
+		for _, name := range []string{"nobody-1", "nobody-2", "nobody-3"} {
+			b.API("/forgot", map[string]any{"email": name + "@harbour-books.example"}).Is(http.StatusOK)
+		}
+		h.Clock.Forward(25 * time.Hour)
+		b.API("/forgot", map[string]any{"email": "nobody-4@harbour-books.example"}).Is(http.StatusOK)
+		if err := h.Flow.Tidy(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := h.Count("links", "1 = 1"); n != 1 {
+			t.Errorf("%d links are kept, want the one that could still be opened", n)
+		}
+	})
+}
+
+func TestOneNetworkDoesNotShutOthersOut(t *testing.T) {
+	house.Each(t, func(t *testing.T, h *house.House) {
+		h.Flow.Pace = &limits.Pace{Max: 10}
+		h.Flow.Global = rate.NewLimiter(20, 20)
+		alice, mallory := h.Person("alice"), h.Browser("203.0.113.9")
+		busy := 0
+		for range 200 {
+			if mallory.API("/signin/totp", map[string]any{"attempt": "x", "code": "1"}).Refused() == "busy" {
+				busy++
+			}
+		}
+		if busy != 190 {
+			t.Errorf("%d of 200 steps from one network were told that we are busy, want 190", busy)
+		}
+		alice.ShowsPassword().Asks("totp")
 	})
 }

@@ -75,8 +75,8 @@ func measured(h *house.House, one, other func(i int) house.Reply) float64 {
 
 // sorts are what an onlooker must not tell from a wrong password.
 func sorts(t *testing.T, h *house.House) map[string]func(int) house.Reply {
-	alice, dora := h.Person("alice"), h.Person("dora")
-	ines := h.Invited("ines")
+	alice, dora, ines := h.Invited("alice"), h.Person("dora"), h.Invited("ines")
+	alice.Arrives()
 	if _, err := h.Manage.Disable(t.Context(), dora.Email, "", "operator"); err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestHowLongARefusalTakesTellsNothing(t *testing.T) {
 func TestATimingDifferenceIsFound(t *testing.T) {
 	h := house.New(t, storetest.SQLite(t), func(o *house.Options) {
 		o.NoMail = true
-		o.Hashing = hashing
+		o.Hashing = authenticators.Parameters{MemoryKiB: 4 * hashing.MemoryKiB, Time: 1, Threads: 1}
 		o.WrapFlow = func(h *house.House, f web.Submitter) web.Submitter {
 			spared := *h.Flow
 			spared.Auth = authenticators.New(h.NewHasher(authenticators.Parameters{MemoryKiB: 8, Time: 1, Threads: 1}), h.Keys)
