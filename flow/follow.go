@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"gatehouse/accounts"
 	"gatehouse/id"
 	"gatehouse/limits"
 	"gatehouse/sessions"
@@ -84,5 +85,5 @@ func (f *Flow) NoteUse(ctx context.Context) error {
 // Tidy frees memory and disk of what is long over. It decides nothing and may fail.
 func (f *Flow) Tidy(ctx context.Context) error {
 	f.Sessions.Forget(f.Now())
-	return f.Store.Background(ctx, func(tx *store.Tx) error { return errors.Join(limits.Tidy(tx), sessions.Tidy(tx)) })
+	return f.Store.Background(ctx, func(tx *store.Tx) error { return errors.Join(limits.Tidy(tx), sessions.Tidy(tx), accounts.Tidy(tx)) })
 }

@@ -246,6 +246,17 @@ CREATE TABLE outbox (
 	node        TEXT NOT NULL
 );
 CREATE INDEX outbox_due ON outbox (due_at);
+`}, {2, "what strangers can fill is not searched through", `
+-- accounts
+CREATE INDEX links_unspent ON links (account, kind) WHERE spent_at IS NULL;
+
+-- sessions
+CREATE INDEX devices_account ON devices (account);
+
+-- outbox
+DROP INDEX outbox_due;
+CREATE INDEX outbox_due ON outbox (due_at) WHERE sent_at IS NULL AND given_up = 0;
+CREATE INDEX outbox_made ON outbox (made_at);
 `}}
 
 type migration struct {
