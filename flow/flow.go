@@ -150,6 +150,7 @@ type Flow struct {
 	Sessions *sessions.Checker
 	Limits   Limits
 	Places   chan struct{} // its capacity bounds how many sign-ins are inside at once
+	Pace     *limits.Pace  // sign-in steps of one network, so that nobody uses up Global alone; nil bounds nothing
 	Global   *rate.Limiter // sign-in steps of everybody on this node
 	Origin   string        // the configured public origin, the only source of links
 	Product  string        // the issuer shown in authenticator apps
@@ -166,7 +167,7 @@ const attemptLife = 30 * time.Minute
 // Submit takes one step. An error is ours (fault.Unavailable, fault.Busy, …) and
 // says nothing about the person; a refusal is in the Outcome.
 func (f *Flow) Submit(ctx context.Context, in Input) (Outcome, error) {
-	leave, err := f.admit()
+	leave, err := f.admit(in.Who)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -205,8 +206,9 @@ func (f *Flow) Resume(sealed string, who Who) (Outcome, error) {
 }
 
 // admit takes a place before a secret is looked at or a try is spent.
-func (f *Flow) admit() (leave func(), err error) {
-	if !f.Global.AllowN(f.Now(), 1) {
+func (f *Flow) admit(who Who) (leave func(), err error) {
+	now := f.Now()
+	if !f.Pace.Allow(who.Network, now) || !f.Global.AllowN(now, 1) {
 		return nil, fault.New(fault.Busy, nil)
 	}
 	select {

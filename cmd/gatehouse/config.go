@@ -62,6 +62,7 @@ type Settings struct {
 	NetworkTries int           `key:"limits.network_tries" default:"100" range:"5..100000" why:"Tries from one IPv4 address or IPv6 /64 within limits.network_window. An office shares one."`
 	NetworkTime  time.Duration `key:"limits.network_window" default:"15m" range:"1m..24h" why:"The window for limits.network_tries."`
 	GlobalRate   int           `key:"limits.global_rate" default:"200" range:"1..100000" why:"Sign-in steps a second of everybody on this node. More are told that we are busy, and lose no try."`
+	NetworkRate  int           `key:"limits.network_rate" default:"20" range:"1..100000" why:"Sign-in steps a second from one network, so that none alone uses up limits.global_rate. An office shares one. More are told that we are busy, and lose no try."`
 	Inside       int           `key:"limits.inside" default:"128" range:"8..10000" why:"Sign-in steps on this node at the same time, those that wait for a core included. More are told at once that we are busy, and lose no try."`
 	Mails        int           `key:"limits.mails" default:"3" range:"1..100" why:"Mailed links for one address in an hour, so that nobody's mailbox is flooded."`
 	NetworkMails int           `key:"limits.network_mails" default:"20" range:"1..10000" why:"Mailed links asked for from one network in an hour."`

@@ -13,6 +13,7 @@ import (
 	"gatehouse/events"
 	"gatehouse/flow"
 	"gatehouse/id"
+	"gatehouse/limits"
 	"gatehouse/manage"
 	"gatehouse/notices"
 	"gatehouse/seal"
@@ -95,7 +96,7 @@ func (h *house) openFlow() error {
 	h.notices = &notices.Notices{Keys: h.keys, Log: h.log, Origin: l.Origin, Product: l.Product, Now: h.now, Rand: rand.Reader, Logger: h.slog}
 	h.flow = &flow.Flow{
 		Store: h.store, Keys: h.keys, Log: h.log, Auth: authenticators.New(h.hasher, h.keys), Choose: h.choose, Sessions: h.sessions,
-		Limits: l.limits(), Places: make(chan struct{}, l.Inside), Global: rate.NewLimiter(rate.Limit(l.GlobalRate), l.GlobalRate),
+		Limits: l.limits(), Places: make(chan struct{}, l.Inside), Pace: &limits.Pace{Max: l.NetworkRate}, Global: rate.NewLimiter(rate.Limit(l.GlobalRate), l.GlobalRate),
 		Origin: l.Origin, Product: l.Product, Now: h.now, Rand: rand.Reader, Slog: h.slog, Nudge: h.notices.Nudge,
 	}
 	h.manage = &manage.Manage{
