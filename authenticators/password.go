@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/crypto/argon2"
 	"golang.org/x/text/unicode/norm"
 
 	"gatehouse/fault"
@@ -43,11 +42,13 @@ type HasherOptions struct {
 }
 
 // Hasher makes and verifies password hashes, never more at once than it has
-// cores. Each hash needs Parameters.MemoryKiB of memory while it runs.
+// cores. Each needs Parameters.MemoryKiB of memory, which stays for the next hash
+// until Rest lets go of it.
 type Hasher struct {
-	o     HasherOptions
-	queue *queue
-	dummy func() PasswordHash
+	o      HasherOptions
+	queue  *queue
+	dummy  func() PasswordHash
+	memory spare
 }
 
 // NewHasher makes a Hasher. It computes nothing yet, so a start is not delayed.
@@ -143,8 +144,10 @@ func (h *Hasher) derive(ctx context.Context, peppered, salt []byte, p Parameters
 		return nil, err
 	}
 	defer leave()
+	memory := h.memory.take()
+	defer h.memory.put(memory)
 	begun := h.o.Now()
-	tag := argon2.IDKey(peppered, salt, p.Time, p.MemoryKiB, p.Threads, tagBytes)
+	tag := memory.Key(peppered, salt, p.Time, p.MemoryKiB, p.Threads, tagBytes)
 	if h.o.OnHash != nil {
 		h.o.OnHash(h.o.Now().Sub(begun), begun.Sub(since))
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -28,6 +29,7 @@ const (
 	touchEvery   = 15 * time.Second       // "last used" in the list of sessions is exact to this
 	tidyEvery    = time.Minute
 	gaugeEvery   = 10 * time.Second
+	restEvery    = 5 * time.Second        // without a hash for this long, at most twice, their memory goes back
 	askAgain     = 200 * time.Millisecond // while the database is away at the start
 	noticeBehind = 2 * time.Second        // a clock further back than this is told
 )
@@ -53,6 +55,7 @@ func (r *loops) start(ctx context.Context, stop context.CancelCauseFunc) {
 	r.wait.Go(func() { r.every(ctx, "noting when sessions were used", touchEvery, r.flow.NoteUse) })
 	r.wait.Go(func() { r.every(ctx, "tidying", tidyEvery, r.tidy) })
 	r.wait.Go(func() { r.every(ctx, "measuring the outbox", gaugeEvery, r.gauge) })
+	r.wait.Go(func() { r.every(ctx, "giving memory back", restEvery, r.rest) })
 	r.wait.Go(func() { r.notices.Run(ctx, r.store, r.sender) })
 }
 
@@ -192,4 +195,12 @@ func (r *loops) gauge(ctx context.Context) error {
 		}
 		return err
 	})
+}
+
+// rest gives the memory of hashes back to the system in a quiet moment.
+func (r *loops) rest(context.Context) error {
+	if r.hasher.Rest() > 0 {
+		debug.FreeOSMemory()
+	}
+	return nil
 }
