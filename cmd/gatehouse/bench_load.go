@@ -16,9 +16,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/crypto/argon2"
-
 	"gatehouse/authenticators"
+	"gatehouse/authenticators/argon2id"
 )
 
 // client speaks the JSON API to a server, as a listed proxy would on behalf of
@@ -145,15 +144,29 @@ func burst(ctx context.Context, callers, n int, do func(context.Context) error) 
 	return took, failed, ctx.Err()
 }
 
-// bareHash is the same hash with nothing around it.
-func bareHash(p authenticators.Parameters) {
-	argon2.IDKey([]byte(benchPassword), make([]byte, 16), p.Time, p.MemoryKiB, p.Threads, 32)
+// bareHasher computes the hashes of a server with nothing around them, in the
+// same kept memory: argon2.IDKey of x/crypto, which takes fresh memory each time,
+// would be easier to keep up with.
+type bareHasher chan *argon2id.Memory
+
+// newBareHasher has room for as many at once as there are cores: that is the most
+// any number of callers can get.
+func newBareHasher() bareHasher {
+	h := make(bareHasher, runtime.GOMAXPROCS(0))
+	for range cap(h) {
+		h <- new(argon2id.Memory)
+	}
+	return h
 }
 
-// bareHashes runs n of them, as many at once as there are cores: the most that
-// any number of callers can get.
-func bareHashes(ctx context.Context, p authenticators.Parameters, n int) (time.Duration, error) {
-	took, _, err := burst(ctx, runtime.GOMAXPROCS(0), n, func(context.Context) error { bareHash(p); return nil })
+func (h bareHasher) one(p authenticators.Parameters) {
+	m := <-h
+	defer func() { h <- m }()
+	m.Key([]byte(benchPassword), make([]byte, 16), p.Time, p.MemoryKiB, p.Threads, 32)
+}
+
+func (h bareHasher) many(ctx context.Context, p authenticators.Parameters, n int) (time.Duration, error) {
+	took, _, err := burst(ctx, cap(h), n, func(context.Context) error { h.one(p); return nil })
 	return took, err
 }
 
