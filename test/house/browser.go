@@ -163,7 +163,10 @@ func (b *Browser) keep(cookies []*http.Cookie) {
 
 // API posts fields to the JSON API, with the attempt it holds, and keeps the one
 // it gets.
-func (b *Browser) API(path string, fields map[string]any) Reply {
+func (b *Browser) API(path string, fields map[string]any) Reply { return b.APIWith(path, fields) }
+
+// APIWith is API with more headers, in pairs.
+func (b *Browser) APIWith(path string, fields map[string]any, headers ...string) Reply {
 	if fields == nil {
 		fields = map[string]any{}
 	}
@@ -172,7 +175,7 @@ func (b *Browser) API(path string, fields map[string]any) Reply {
 	}
 	body, err := json.Marshal(fields)
 	must(b.House.T, err)
-	r := b.send("POST", "/api/v1"+path, "application/json", string(body))
+	r := b.send("POST", "/api/v1"+path, "application/json", string(body), headers...)
 	if a := r.Field("attempt"); a != "" {
 		b.Attempt = b.House.Secret("a sealed attempt", a)
 	}

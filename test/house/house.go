@@ -125,6 +125,14 @@ func (h *House) Neighbour() *House {
 	return n
 }
 
+// RotateKeys adds a newer key to every set; who starts from now on makes with it.
+func (h *House) RotateKeys() {
+	h.T.Helper()
+	for _, name := range seal.Names() {
+		must(h.T, seal.RotateKey(h.keysDir, name))
+	}
+}
+
 // Restarted is the same node after its process ended: nothing in memory is left.
 func (h *House) Restarted(with func(*Options)) *House {
 	h.T.Helper()

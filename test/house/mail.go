@@ -67,14 +67,10 @@ func (h *House) Mail(email string, kind outbox.Kind) notices.Mail {
 // its link, which must be under the configured origin.
 func (h *House) Link(email string, kind outbox.Kind) string {
 	h.T.Helper()
-	text := h.Mail(email, kind).Text
-	at := strings.Index(text, Origin+"/link/")
-	if at < 0 {
-		h.T.Fatalf("no link of ours in the mail: %q", text)
-	}
-	token := text[at+len(Origin+"/link/"):]
-	if end := strings.IndexAny(token, " \r\n\t>"); end >= 0 {
-		token = token[:end]
+	mail := h.Mail(email, kind)
+	token := TokenIn(mail)
+	if token == "" {
+		h.T.Fatalf("no link of ours in the mail: %q", mail.Text)
 	}
 	return h.Secret("the token of a mailed link", token)
 }
@@ -83,4 +79,13 @@ func (h *House) Link(email string, kind outbox.Kind) string {
 func (h *House) Settled() {
 	h.T.Helper()
 	h.Eventually("an empty outbox", func() bool { return h.Count("outbox", "sent_at IS NULL AND given_up = 0 AND kind <> 'void'") == 0 })
+}
+
+// TokenIn is the token of the link in a mail; "" when it holds none.
+func TokenIn(mail notices.Mail) string {
+	_, token, _ := strings.Cut(mail.Text, Origin+"/link/")
+	if end := strings.IndexAny(token, " \r\n\t>"); end >= 0 {
+		token = token[:end]
+	}
+	return token
 }
