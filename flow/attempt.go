@@ -111,13 +111,11 @@ type facts struct {
 // only place that says Done.
 func next(a attempt, f facts) Step {
 	_, password := proof.Find(a.Proofs, proof.Password)
-	reset := f.linkGood && a.LinkKind == accounts.Reset
+	chooses := f.linkGood && (a.LinkKind == accounts.Reset || a.LinkKind == accounts.Invitation && !f.hasPassword)
 	switch {
-	case reset && !password && f.hasSecond && proof.LevelOf(a.Proofs) < proof.AAL1:
+	case chooses && !password && f.hasSecond && proof.LevelOf(a.Proofs) < proof.AAL1:
 		return Code // a mailbox alone changes nothing for someone who has a second authenticator
-	case reset && !password:
-		return NewPassword
-	case f.linkGood && a.LinkKind == accounts.Invitation && !f.hasPassword && !password:
+	case chooses && !password:
 		return NewPassword
 	case !password:
 		return Password

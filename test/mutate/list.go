@@ -11,7 +11,7 @@ var mutations = []mutation{
 		"flow/attempt.go", "case !f.hasSecond && !permitsEnrolment(a.LinkKind, f.linkGood):", "case !f.hasSecond && permitsEnrolment(a.LinkKind, f.linkGood) && a.Purpose == \"\":",
 		"./test/stories TestAPasswordAloneNeverEnrols/sqlite"},
 	{"a forgotten password is replaced without the second authenticator",
-		"flow/attempt.go", "case reset && !password && f.hasSecond && proof.LevelOf(a.Proofs) < proof.AAL1:", "case reset && !password && !f.hasSecond && proof.LevelOf(a.Proofs) < proof.AAL1:",
+		"flow/attempt.go", "case chooses && !password && f.hasSecond && proof.LevelOf(a.Proofs) < proof.AAL1:", "case chooses && !password && !f.hasSecond && proof.LevelOf(a.Proofs) < proof.AAL1:",
 		"./test/stories TestAForgottenPasswordKeepsTheSecondAuthenticator/sqlite"},
 	{"an authenticator that was never verified is kept",
 		"flow/enrol.go", "if !ok {\n\t\treturn f.enrolRefused(", "if !ok && now.IsZero() {\n\t\treturn f.enrolRefused(",
