@@ -278,6 +278,7 @@ func (s *Server) addAuthenticator(r *Request) error {
 	}
 	page := Enrol{Form: Form{Attempt: note, Action: "/account/authenticators/add", Problem: problem(res.Refusal, FieldCode)},
 		Email: m.about.Account.Email, Key: secret.Reveal(), URI: uri.Reveal(), Name: r.Text(FieldName), Account: true}
+	page.Problem.wrongCode("enrol.wrong")
 	return r.RenderRefused(res.Refusal, r.frame(m), page)
 }
 

@@ -83,6 +83,7 @@ func atTheDoor(out Frame) []picture {
 		{"signin-limited", out, SignIn{Form: limited, Email: "ana@harbour.example"}, ""},
 		{"code", out, Code{Form: Form{Attempt: "0197"}, Email: "ana@harbour.example", Recovery: "/signin/recovery"}, ""},
 		{"code-fresh", out, Code{Form: Form{Action: "/fresh/code"}, Email: longEmail, Recovery: "/fresh/recovery", Fresh: true}, ""},
+		{"code-reset", out, Code{Form: Form{Attempt: "0197"}, Email: longEmail, Recovery: "/signin/recovery", Reset: true}, ""},
 		{"code-behind", out, Code{Form: behind, Email: "ana@harbour.example", Recovery: "/signin/recovery"}, FieldCode},
 		{"recovery", out, Recovery{Email: "ana@harbour.example", Back: "/signin/code"}, ""},
 		{"recovery-wrong", out, Recovery{Form: wrong(fault.WrongCode, FieldCode), Email: longEmail, Fresh: true}, FieldCode},

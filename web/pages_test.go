@@ -15,6 +15,8 @@ import (
 
 	"golang.org/x/net/html"
 
+	"gatehouse/fault"
+	"gatehouse/flow"
 	"gatehouse/words"
 )
 
@@ -310,6 +312,33 @@ func handlersSay(t *testing.T) string {
 		all.Write(text)
 	}
 	return all.String()
+}
+
+// A sentence is about the page it stands on: no recovery code is on offer where
+// one is being typed or none is made yet, and nobody's password was right who
+// came by a link.
+func TestAWrongCodeIsWordedByItsPage(t *testing.T) {
+	r := &Request{HTTP: request("POST", "/signin/code", ""), server: buildHouse(t, site).Server}
+	pages := galleryPages(t)
+	say := func(page flow.Step, why *flow.Refusal) string {
+		p, err := r.stepView(page, flow.Outcome{View: flow.View{Purpose: flow.Reset}, Refusal: why}, Say("product.name"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return shown(t, pages, picture{page: p})
+	}
+	wrong := &flow.Refusal{Code: fault.WrongCode}
+	for page, want := range map[flow.Step]string{flow.Code: "or use a recovery code.", flow.Recovery: "not one of your recovery codes", flow.Enrol: "no older one"} {
+		if text := say(page, wrong); !strings.Contains(text, want) || page != flow.Code && strings.Contains(text, "or use a recovery code.") {
+			t.Errorf("a wrong code on %s does not say %q", page, want)
+		}
+		if text := say(page, &flow.Refusal{Code: fault.TooManyTries}); strings.Contains(text, want) {
+			t.Errorf("%s says %q of something else", page, want)
+		}
+	}
+	if text := say(flow.Code, nil); strings.Contains(text, "Your password was right") || !strings.Contains(text, "Before you choose a new password") {
+		t.Error("who came by a link for a new password is told that a password was right")
+	}
 }
 
 // What people type about themselves is shown, never obeyed.

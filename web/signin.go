@@ -141,6 +141,14 @@ func problem(why *flow.Refusal, field string) *Problem {
 	return p
 }
 
+// wrongCode words a wrong code by the page it was typed on: who types a recovery
+// code has no app at hand, and who sets up an app has no recovery codes yet.
+func (p *Problem) wrongCode(key string) {
+	if p != nil && p.Code == fault.WrongCode {
+		p.Sentence = Say(key)
+	}
+}
+
 // stepPage shows a step of the attempt in the browser's cookie. An attempt that
 // waits for another step leads there; one that is over leads back to the start,
 // with a sentence: no page is a dead end.
@@ -216,15 +224,19 @@ func (r *Request) stepView(page flow.Step, out flow.Outcome, note *Text) (Page, 
 	}
 	switch page {
 	case flow.Code:
-		return Code{Form: form(FieldCode), Email: v.Email, Recovery: pathOf(flow.Recovery, v.Purpose), Fresh: fresh}, nil
+		return Code{Form: form(FieldCode), Email: v.Email, Recovery: pathOf(flow.Recovery, v.Purpose), Fresh: fresh, Reset: v.Purpose == flow.Reset}, nil
 	case flow.Recovery:
-		return Recovery{Form: form(FieldCode), Email: v.Email, Back: pathOf(flow.Code, v.Purpose), Fresh: fresh}, nil
+		f := form(FieldCode)
+		f.Problem.wrongCode("recovery.wrong")
+		return Recovery{Form: f, Email: v.Email, Back: pathOf(flow.Code, v.Purpose), Fresh: fresh}, nil
 	case flow.LinkSent:
 		return LinkSent{Form: form(""), Kind: LinkEnrol, Email: v.Email, Minutes: int(accounts.Enrol.Life().Minutes()), Resend: true}, nil
 	case flow.NewPassword:
 		return NewPassword{Form: form(FieldPassword), Email: v.Email, Policy: r.server.Choose.Policy, First: v.Purpose == flow.Invitation, Why: v.Why}, nil
 	case flow.Enrol:
-		return Enrol{Form: form(FieldCode), Email: v.Email, Key: v.Secret.Reveal(), URI: v.URI.Reveal(), Name: r.Text(FieldName)}, nil
+		f := form(FieldCode)
+		f.Problem.wrongCode("enrol.wrong")
+		return Enrol{Form: f, Email: v.Email, Key: v.Secret.Reveal(), URI: v.URI.Reveal(), Name: r.Text(FieldName)}, nil
 	case flow.RecoveryCodes:
 		return RecoveryCodes{Form: form(FieldConfirmed), Email: v.Email, Codes: reveal(v.Codes), MadeAt: r.server.Now(), Origin: r.server.Origin}, nil
 	}

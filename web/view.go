@@ -125,6 +125,7 @@ type Code struct {
 	Email    string
 	Recovery string // address of the recovery-code page; "" offers none
 	Fresh    bool   // a signed-in person proves themselves again
+	Reset    bool   // came through a link for a new password: no password was asked for
 }
 
 // Recovery asks for a recovery code. POST /signin/recovery.
