@@ -113,8 +113,7 @@ log:
   }
 
   /** Invites somebody new, as an operator does, and gives the mailed link. */
-  async invite(name) {
-    const email = `${name.toLowerCase()}.${randomBytes(3).toString('hex')}@harbour.example`
+  async invite(name, email = `${name.toLowerCase()}.${randomBytes(3).toString('hex')}@harbour.example`) {
     await this.run('account', 'add', '--name', name, '--organisation', 'Harbour Books', email)
     return { email, link: await this.mailedLink(email) }
   }

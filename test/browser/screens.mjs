@@ -25,7 +25,7 @@ try {
   await phone.leave()
 
   const rosa = await house.visitor({ viewport: { width: 1120, height: 900 } })
-  const invitation = await house.invite('Rosa')
+  const invitation = await house.invite('Rosa Lind', 'rosa@harbour.example')
   await rosa.toEnrolment(invitation, goodPassword())
   await shot(rosa, 'enrol')
   await rosa.giveCode(await new Phone(await rosa.textKey()).code())
