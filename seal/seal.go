@@ -17,6 +17,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/tink-crypto/tink-go/v2/prf"
@@ -99,7 +100,7 @@ const maxToken = 4096
 // OpenToken returns what SealToken sealed, ErrExpired for a genuine token that is
 // too old, ErrForged for everything else.
 func (k *Keys) OpenToken(p Purpose, binding string, now time.Time, token string) ([]byte, error) {
-	if len(token) > maxToken {
+	if len(token) > maxToken || strings.ContainsAny(token, "\r\n") { // which the decoder would pass over
 		return nil, ErrForged
 	}
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(token)

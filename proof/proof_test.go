@@ -1,0 +1,72 @@
+package proof_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"gatehouse/proof"
+)
+
+var one, two = time.Unix(100, 0), time.Unix(200, 0)
+
+func at(when time.Time, ms ...proof.Method) (ps []proof.Proof) {
+	for _, m := range ms {
+		ps = append(ps, proof.Proof{Method: m, At: when})
+	}
+	return ps
+}
+
+func TestLevelAndReferences(t *testing.T) {
+	const pw, app, paper, link = proof.Password, proof.TOTP, proof.RecoveryCode, proof.Link
+	for _, c := range []struct {
+		name  string
+		shown []proof.Method
+		level proof.Level
+		amr   []string
+	}{
+		{"nothing", nil, proof.None, nil},
+		{"a password", []proof.Method{pw}, proof.AAL1, []string{"pwd"}},
+		{"a password twice", []proof.Method{pw, pw}, proof.AAL1, []string{"pwd"}},
+		{"an app", []proof.Method{app}, proof.AAL1, []string{"otp"}},
+		{"an app and a recovery code, which are one factor", []proof.Method{app, paper}, proof.AAL1, []string{"otp"}},
+		{"a password and an app", []proof.Method{pw, app}, proof.AAL2, []string{"pwd", "otp", "mfa"}},
+		{"an app and a password", []proof.Method{app, pw}, proof.AAL2, []string{"otp", "pwd", "mfa"}},
+		{"a password and a recovery code", []proof.Method{pw, paper}, proof.AAL2, []string{"pwd", "otp", "mfa"}},
+		{"everything", []proof.Method{link, pw, app, paper}, proof.AAL2, []string{"pwd", "otp", "mfa"}},
+		{"a link, which counts for nothing", []proof.Method{link}, proof.None, nil},
+		{"a password and a link", []proof.Method{pw, link}, proof.AAL1, []string{"pwd"}},
+		{"two things nobody knows", []proof.Method{"sms", "magic"}, proof.None, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := proof.LevelOf(at(one, c.shown...)); got != c.level {
+				t.Errorf("level %d, want %d", got, c.level)
+			}
+			if got := proof.AMR(at(one, c.shown...)); !slices.Equal(got, c.amr) {
+				t.Errorf("amr %v, want %v", got, c.amr)
+			}
+		})
+	}
+}
+
+func TestFreshIsReckonedFromTheOldestProofThatCounts(t *testing.T) {
+	if got := proof.Oldest(append(at(two, proof.Password), at(one, proof.TOTP)...)); got != one {
+		t.Errorf("%v", got)
+	}
+	if got := proof.Oldest(append(at(two, proof.Password), at(one, proof.Link)...)); got != two {
+		t.Errorf("a link made it older: %v", got)
+	}
+	if got := proof.Oldest(nil); !got.IsZero() {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestFindReturnsTheNewest(t *testing.T) {
+	ps := append(at(one, proof.Password), at(two, proof.Password)...)
+	if p, ok := proof.Find(ps, proof.Password); !ok || p.At != two {
+		t.Errorf("%v %v", p, ok)
+	}
+	if _, ok := proof.Find(ps, proof.TOTP); ok {
+		t.Error("found what is not there")
+	}
+}
