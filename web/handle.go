@@ -229,6 +229,9 @@ func (s *Server) answer(r *Request, err error) {
 		return
 	}
 	if to := r.wayOut(kind.Code); to != "" {
+		if kind.Code == fault.NotSignedIn && r.cookie(s.cookies.session) != "" { // they were; a form alone would not say why it is here
+			_ = r.SetFlash(Say("signin.ended")) // without it the way leads on all the same
+		}
 		r.hungUp(r.Redirect(to))
 		return
 	}

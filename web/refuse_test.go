@@ -7,9 +7,11 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"gatehouse/fault"
 	"gatehouse/flow"
+	"gatehouse/sessions"
 )
 
 var requestID = regexp.MustCompile(`^[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){2}$`)
@@ -287,6 +289,27 @@ func TestAskingForHeadersOnlyGivesNoBody(t *testing.T) {
 		}
 		if b := bodyOf(t, head); b != "" {
 			t.Errorf("%s: HEAD has a body of %d bytes", path, len(b))
+		}
+	}
+}
+
+// A page that was left open over lunch leads to the sign-in, and the sign-in says why.
+func TestWhoseSessionEndedIsToldSo(t *testing.T) {
+	h := buildHouse(t, site)
+	ended, _ := h.ticket(t)
+	h.clock = h.clock.Add(sessions.DefaultPolicy().Idle + time.Minute)
+	const sentence = "Your session has ended."
+	for cookie, want := range map[string]bool{"__Host-gh-session=" + ended: true, "": false} {
+		away := h.send(request("GET", "/account/history", "", "Cookie: "+cookie))
+		if to := away.Header.Get("Location"); to != "/signin?return=%2Faccount%2Fhistory" {
+			t.Fatalf("%q leads to %q", cookie, to)
+		}
+		page := h.send(keeping(request("GET", "/signin", ""), away))
+		if said := strings.Contains(bodyOf(t, page), sentence); said != want {
+			t.Errorf("with %q the sign-in says it: %v", cookie, said)
+		}
+		if again := bodyOf(t, h.send(keeping(request("GET", "/signin", ""), page))); strings.Contains(again, sentence) {
+			t.Error("it is said twice")
 		}
 	}
 }
