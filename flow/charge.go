@@ -83,6 +83,16 @@ func (f *Flow) charge(ctx context.Context, who Who, find func(*store.Tx) (accoun
 	return c, err
 }
 
+// chargeChange spends a try at changing something; nil lets it go on.
+func (f *Flow) chargeChange(tx *store.Tx, a attempt, who Who) (*Refusal, error) {
+	answer, err := limits.Spend(tx, limits.Subject{Rule: f.Limits.Change, Of: string(a.Account)})
+	if err != nil || answer.Allowed {
+		return nil, err
+	}
+	why := &Refusal{Code: fault.TooManyTries, RetryAfter: answer.RetryAfter}
+	return why, f.tellLimited(tx, charged{account: accounts.Account{ID: a.Account}, answer: answer}, who)
+}
+
 func (f *Flow) network(who Who) limits.Subject {
 	return limits.Subject{Rule: f.Limits.PerNetwork, Of: limits.Network(who.Network)}
 }

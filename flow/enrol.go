@@ -30,6 +30,9 @@ func (f *Flow) choosePassword(ctx context.Context, in Input) (Outcome, error) {
 	if len(in.Secret) > maxPassword {
 		return f.outcome(a, in.Who, &Refusal{Code: fault.PasswordTooLong})
 	}
+	if why, err := f.payChange(ctx, a, in.Who); err != nil || why != nil {
+		return orElse(err, func() (Outcome, error) { return f.outcome(a, in.Who, why) })
+	}
 	p := authenticators.Password{ID: id.Derive[id.Authenticator](string(a.ID), "password"), MadeAt: f.Now()}
 	reasons, again, err := f.judge(ctx, a, p.ID, in.Secret)
 	if err != nil {
@@ -47,6 +50,16 @@ func (f *Flow) choosePassword(ctx context.Context, in Input) (Outcome, error) {
 		return err
 	})
 	return f.after(out, err)
+}
+
+// payChange is chargeChange before a password is looked at: to judge it and to
+// keep it costs hashes, which somebody else waits for.
+func (f *Flow) payChange(ctx context.Context, a attempt, who Who) (why *Refusal, err error) {
+	err = f.Store.Essential(ctx, func(tx *store.Tx) (err error) {
+		why, err = f.chargeChange(tx, a, who)
+		return err
+	})
+	return why, err
 }
 
 // judge says what speaks against a new password. again tells that this very
@@ -263,7 +276,8 @@ func (f *Flow) startEnrolment(a *attempt) error {
 }
 
 // enrolCode takes the first code of a new authenticator app: verified before it
-// counts. The person guesses only at their own secret, so no try is spent.
+// counts. The person guesses only at their own secret, so only wrong ones are
+// counted, to bound the log.
 func (f *Flow) enrolCode(ctx context.Context, in Input) (Outcome, error) {
 	a, err := f.open(in.Attempt, in.Who)
 	if err != nil {
@@ -295,14 +309,21 @@ func (f *Flow) enrolCode(ctx context.Context, in Input) (Outcome, error) {
 }
 
 func (f *Flow) enrolRefused(ctx context.Context, a attempt, hint authenticators.Hint, who Who) (Outcome, error) {
-	err := f.Store.Essential(ctx, func(tx *store.Tx) error {
+	var why *Refusal
+	err := f.Store.Essential(ctx, func(tx *store.Tx) (err error) {
+		if why, err = f.chargeChange(tx, a, who); err != nil || why != nil {
+			return err
+		}
 		return f.append(tx, events.Event{Kind: events.CodeRefused, Account: a.Account, Actor: events.Anonymous, Attempt: a.ID,
 			Data: map[string]string{"reason": reasonOf(hint), "method": string(proof.TOTP), "purpose": "enrol"}, Personal: who.Personal()})
 	})
 	if err != nil {
 		return Outcome{}, err
 	}
-	return f.outcome(a, who, &Refusal{Code: fault.WrongCode, Hint: hint.Key, HintFields: hint.Fields()})
+	if why == nil {
+		why = &Refusal{Code: fault.WrongCode, Hint: hint.Key, HintFields: hint.Fields()}
+	}
+	return f.outcome(a, who, why)
 }
 
 func (a attempt) recoveryCodes() ([]seal.Secret, error) {

@@ -120,6 +120,7 @@ type Limits struct {
 	PerNetwork limits.Rule
 	CodeName   limits.Rule // second-authenticator codes, as the three above
 	CodeDevice limits.Rule
+	Change     limits.Rule // passwords proposed and new codes shown, per account: each may cost a hash and a line in the log
 	Mail       limits.Rule // mails asked for, per address and kind
 	MailNet    limits.Rule // mails asked for, per network
 }
@@ -134,6 +135,7 @@ func DefaultLimits() Limits {
 		PerNetwork: limits.Rule{Name: "network", Max: 100, Per: quarter},
 		CodeName:   limits.Rule{Name: "code", Max: 5, Per: quarter},
 		CodeDevice: limits.Rule{Name: "code-device", Max: 5, Per: quarter},
+		Change:     limits.Rule{Name: "change", Max: 20, Per: quarter},
 		// As long as a link lives: whoever may not ask for another has one that opens.
 		Mail:    limits.Rule{Name: "mail", Max: 3, Per: accounts.Reset.Life()},
 		MailNet: limits.Rule{Name: "mail-network", Max: 20, Per: time.Hour},
@@ -208,7 +210,7 @@ func (f *Flow) Resume(sealed string, who Who) (Outcome, error) {
 // admit takes a place before a secret is looked at or a try is spent.
 func (f *Flow) admit(who Who) (leave func(), err error) {
 	now := f.Now()
-	if !f.Pace.Allow(who.Network, now) || !f.Global.AllowN(now, 1) {
+	if !f.Pace.Allow(limits.Network(who.Network), now) || !f.Global.AllowN(now, 1) {
 		return nil, fault.New(fault.Busy, nil)
 	}
 	select {

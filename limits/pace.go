@@ -1,14 +1,14 @@
 package limits
 
 import (
-	"net/netip"
 	"sync"
 	"time"
 )
 
-// Pace bounds how many steps one network takes in a second, in memory. Tries
-// bound guessing; this keeps somebody who spends none from using up alone what a
-// node has for everybody. The zero value, and nil, bound nothing.
+// Pace bounds how many steps one network, or one person who is signed in, takes in
+// a second, in memory. Tries bound guessing; this keeps somebody who spends none
+// from using up alone what a node has for everybody. The zero value, and nil, bound
+// nothing.
 type Pace struct {
 	Max int // steps in one second of the clock
 
@@ -17,8 +17,8 @@ type Pace struct {
 	steps  map[string]int // of this second only, so it never grows for long
 }
 
-// Allow counts one step of the network of a.
-func (p *Pace) Allow(a netip.Addr, now time.Time) bool {
+// Allow counts one step of somebody.
+func (p *Pace) Allow(who string, now time.Time) bool {
 	if p == nil || p.Max == 0 {
 		return true
 	}
@@ -27,7 +27,6 @@ func (p *Pace) Allow(a netip.Addr, now time.Time) bool {
 	if second := now.Truncate(time.Second); p.steps == nil || !second.Equal(p.second) {
 		p.second, p.steps = second, map[string]int{}
 	}
-	network := Network(a)
-	p.steps[network]++
-	return p.steps[network] <= p.Max
+	p.steps[who]++
+	return p.steps[who] <= p.Max
 }

@@ -22,7 +22,7 @@ func TestOneNetworkDoesNotTakeThePlacesOfOthers(t *testing.T) {
 		{"another network at the same time", "2001:db8:0:1::1", 300 * time.Millisecond, true},
 		{"the same network a second later", "2001:db8::5", time.Second, true},
 	} {
-		if got := p.Allow(netip.MustParseAddr(row.from), now.Add(row.after)); got != row.allowed {
+		if got := p.Allow(Network(netip.MustParseAddr(row.from)), now.Add(row.after)); got != row.allowed {
 			t.Errorf("%d, %s: %v", i, row.name, got)
 		}
 	}
@@ -30,7 +30,7 @@ func TestOneNetworkDoesNotTakeThePlacesOfOthers(t *testing.T) {
 		t.Errorf("%d networks are remembered, want those of this second", len(p.steps))
 	}
 	var none *Pace
-	if !none.Allow(netip.Addr{}, now) {
+	if !none.Allow("somebody", now) {
 		t.Error("no pace bounds something")
 	}
 }

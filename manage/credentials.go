@@ -25,6 +25,9 @@ func (m *Manage) ChangePassword(ctx context.Context, c Caller, pw seal.Secret) (
 	if len(pw) > authenticators.MaxPasswordBytes {
 		return refused(fault.PasswordTooLong), nil
 	}
+	if why, err := m.pay(ctx, c); err != nil || why != nil {
+		return Result{Refusal: why}, err
+	}
 	reasons, err := m.judge(ctx, c, pw)
 	if err != nil {
 		return Result{}, err
@@ -116,6 +119,9 @@ func (m *Manage) ConfirmTOTP(ctx context.Context, c Caller, note string, code se
 	if err != nil {
 		return Result{}, err
 	}
+	if why, err := m.pay(ctx, c); err != nil || why != nil {
+		return Result{Refusal: why}, err
+	}
 	now := m.Now()
 	step, drift, ok, hint := authenticators.CheckNewTOTP(seal.Secret(p.Secret), code, now)
 	if !ok {
@@ -143,7 +149,7 @@ func (m *Manage) recordApp(ch change, kind events.Kind, app id.Authenticator, na
 // signed-in person may do it without a fresh proof.
 func (m *Manage) RenameTOTP(ctx context.Context, c Caller, app id.Authenticator, name string) error {
 	name = authenticators.AppName(name)
-	return m.Store.Do(ctx, func(tx *store.Tx) error {
+	return m.do(ctx, c, func(tx *store.Tx) error {
 		ch, err := m.hold(tx, c, "")
 		if err != nil {
 			return err

@@ -34,8 +34,10 @@ type Manage struct {
 	Log      *events.Log
 	Choose   authenticators.Chooser
 	Sessions *sessions.Checker
-	MailNet  limits.Rule // confirmation mails asked for, per account
-	Origin   string      // the configured public origin, the only source of links
+	MailNet  limits.Rule  // confirmation mails asked for, per account
+	Change   limits.Rule  // as in flow.Limits
+	Pace     *limits.Pace // writes of one person, so that nobody takes the database from others; nil bounds nothing
+	Origin   string       // the configured public origin, the only source of links
 	Product  string
 	Now      func() time.Time
 	Rand     io.Reader
@@ -66,6 +68,33 @@ func (m *Manage) fresh(c Caller) error {
 	return nil
 }
 
+// pay spends a try at changing something: to judge and keep a password costs
+// hashes that somebody else waits for, and every refusal is a line in the log.
+func (m *Manage) pay(ctx context.Context, c Caller) (refusal *fault.Refusal, err error) {
+	err = m.do(ctx, c, func(tx *store.Tx) error {
+		refusal = nil
+		answer, err := limits.Spend(tx, limits.Subject{Rule: m.Change, Of: string(c.Ticket.Account)})
+		if err != nil || answer.Allowed {
+			return err
+		}
+		refusal = &fault.Refusal{Code: fault.TooManyTries, RetryAfter: answer.RetryAfter}
+		if !answer.Tell {
+			return nil
+		}
+		return m.append(tx, events.Event{Kind: events.SignInLimited, Account: c.Ticket.Account, Actor: string(c.Ticket.Account),
+			Data: map[string]string{"scope": answer.Rule}, Personal: c.Who.Personal()})
+	})
+	return refusal, err
+}
+
+// do is a write that a person asks for.
+func (m *Manage) do(ctx context.Context, c Caller, fn func(*store.Tx) error) error {
+	if !m.Pace.Allow(string(c.Ticket.Account), m.Now()) {
+		return fault.New(fault.Busy, nil)
+	}
+	return m.Store.Do(ctx, fn)
+}
+
 // change is one change of a person's own account, inside its transaction.
 type change struct {
 	tx      *store.Tx
@@ -83,7 +112,7 @@ func (m *Manage) commit(ctx context.Context, c Caller, why string, fn func(chang
 	key := string(id.New[id.Attempt](m.Now(), m.Rand))
 	var res Result
 	var revoked sessions.Revocation
-	err := m.Store.Do(ctx, func(tx *store.Tx) (err error) {
+	err := m.do(ctx, c, func(tx *store.Tx) (err error) {
 		ch, err := m.hold(tx, c, key)
 		if err != nil {
 			return err

@@ -20,7 +20,7 @@ type Profile struct{ Name, Locale, Zone string }
 
 // SetProfile changes name, language and time zone. Values are bounded by web.
 func (m *Manage) SetProfile(ctx context.Context, c Caller, p Profile) error {
-	return m.Store.Do(ctx, func(tx *store.Tx) error {
+	return m.do(ctx, c, func(tx *store.Tx) error {
 		ch, err := m.hold(tx, c, "")
 		if err != nil {
 			return err
@@ -139,7 +139,7 @@ func (m *Manage) AskAddressChange(ctx context.Context, c Caller, email string) (
 	link := accounts.Link{ID: id.New[id.Link](now, m.Rand), Kind: accounts.Address, Account: c.Ticket.Account,
 		Email: strings.TrimSpace(email), Expires: now.Add(accounts.Address.Life())}
 	var res Result
-	err = m.Store.Do(ctx, func(tx *store.Tx) error {
+	err = m.do(ctx, c, func(tx *store.Tx) error {
 		res = Result{}
 		ch, err := m.hold(tx, c, string(link.ID))
 		if err != nil {

@@ -101,6 +101,7 @@ func (h *house) openFlow() error {
 	}
 	h.manage = &manage.Manage{
 		Store: h.store, Keys: h.keys, Log: h.log, Choose: h.choose, Sessions: h.sessions, MailNet: h.flow.Limits.MailNet,
+		Change: h.flow.Limits.Change, Pace: &limits.Pace{Max: changesPerSecond},
 		Origin: l.Origin, Product: l.Product, Now: h.now, Rand: rand.Reader, Nudge: h.notices.Nudge,
 	}
 	return nil

@@ -37,6 +37,10 @@ func (l *Loaded) limits() flow.Limits {
 	return rules
 }
 
+// changesPerSecond is how often one person may write to the database: more than
+// hands can do, and far less than it takes to be in anybody's way.
+const changesPerSecond = 10
+
 // sender is how mails leave.
 func (l *Loaded) sender() (notices.Sender, error) {
 	if l.MailFolder != "" {

@@ -168,7 +168,7 @@ func (h *House) build(node id.Node) {
 	h.Flow = &flow.Flow{Store: h.Store, Keys: keys, Log: h.Events, Auth: authenticators.New(h.Hasher, keys), Choose: choose, Sessions: h.Sessions,
 		Limits: o.Limits, Places: make(chan struct{}, o.Inside), Global: rate.NewLimiter(rate.Inf, 1), Origin: Origin, Product: "Harbour Books",
 		Now: h.Clock.Now, Rand: rand.Reader, Slog: logger, Nudge: h.Notices.Nudge}
-	h.Manage = &manage.Manage{Store: h.Store, Keys: keys, Log: h.Events, Choose: choose, Sessions: h.Sessions, MailNet: o.Limits.MailNet,
+	h.Manage = &manage.Manage{Store: h.Store, Keys: keys, Log: h.Events, Choose: choose, Sessions: h.Sessions, MailNet: o.Limits.MailNet, Change: o.Limits.Change,
 		Origin: Origin, Product: "Harbour Books", Now: h.Clock.Now, Rand: rand.Reader, Nudge: h.Notices.Nudge}
 	if !o.Unprepared {
 		must(t, h.Manage.Prepare(t.Context()))
