@@ -86,6 +86,7 @@ type Verdict struct {
 	Proof proof.Proof // only when OK
 	Hint  Hint        // only when not OK; tell it only after a right password
 	Used  proof.Proof // only when not OK: right, but it has opened a door already; see UsedBy
+	Told  proof.Proof // only when not OK: the code is that of another step, and Hint says so; see BurnTOTP
 	Stale bool        // a right password whose hash is made with old parameters or an old pepper key: see RefreshHash
 }
 

@@ -257,6 +257,14 @@ func AcceptTOTP(tx *store.Tx, p proof.Proof, by string) (bool, error) {
 		ON CONFLICT (authenticator, step) DO NOTHING`, p.Authenticator, p.Step, by, now, tx.Node()))
 }
 
+// BurnTOTP spends the step of a code that was refused with a hint at when it is
+// right: whoever guessed it would only have to wait for that moment.
+func BurnTOTP(tx *store.Tx, p proof.Proof) error {
+	_, err := tx.Exec(`INSERT INTO totp_used (authenticator, step, used_by, made_at, node) VALUES ($1, $2, 'nobody', $3, $4)
+		ON CONFLICT (authenticator, step) DO NOTHING`, p.Authenticator, p.Step, store.Micros(tx.Now()), tx.Node())
+	return err
+}
+
 // UsedBy tells whether it was this attempt that used a code up, and when: a
 // second click shows the same code again and shall get the same answer.
 func UsedBy(tx *store.Tx, p proof.Proof, by string) (at time.Time, ours bool, err error) {

@@ -94,6 +94,10 @@ func (totpChecker) Check(_ context.Context, kept Kept, shown Shown) (Verdict, er
 		if !v.OK && v.Hint.Key == "" {
 			v.Hint = m.hint
 		}
+		if !v.OK && m.told {
+			v.Told = proof.Proof{Method: proof.TOTP, Authenticator: string(t.ID), Version: t.Version,
+				At: shown.Now.UTC(), Step: m.step, Drift: m.drift}
+		}
 		if !v.OK && m.used {
 			v.Used = proof.Proof{Method: proof.TOTP, Authenticator: string(t.ID), Version: t.Version,
 				At: shown.Now.UTC(), Step: m.step, Drift: m.drift}
@@ -106,7 +110,8 @@ func (totpChecker) Check(_ context.Context, kept Kept, shown Shown) (Verdict, er
 type matched struct {
 	accepted    bool
 	used        bool  // right, but of a step that is not later than the last accepted one
-	step, drift int64 // of the code accepted or used
+	told        bool  // of a step that is not accepted now, and may be later; the hint gives it away
+	step, drift int64 // of the code accepted, used or told
 	hint        Hint
 }
 
@@ -132,13 +137,14 @@ func (t TOTP) match(typed string, now time.Time) matched {
 			best.accepted, best.step, best.drift, bestOff = true, here+d, d, off
 		case off < hintOff:
 			best.hint, hintOff = t.diagnose(d, late, off), off
-			if best.used = !best.accepted && off <= totpWindow && !late; best.used {
+			if !best.accepted {
+				best.used, best.told = off <= totpWindow && !late, late
 				best.step, best.drift = here+d, d
 			}
 		}
 	}
 	if best.accepted {
-		best.hint, best.used = Hint{}, false
+		best.hint, best.used, best.told = Hint{}, false, false
 	}
 	return best
 }

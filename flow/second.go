@@ -138,6 +138,11 @@ func (f *Flow) tellRecoveryUsed(tx *store.Tx, a attempt, account accounts.Accoun
 // codeRefused records a code that did not open. What the code's clock says is
 // told only to someone who has shown the right password.
 func (f *Flow) codeRefused(tx *store.Tx, a attempt, v authenticators.Verdict, s second) (Outcome, error) {
+	if v.Told.Method != "" {
+		if err := authenticators.BurnTOTP(tx, v.Told); err != nil {
+			return Outcome{}, err
+		}
+	}
 	reason := reasonOf(v.Hint)
 	_, err := f.Log.Append(tx, events.Event{
 		Kind: events.CodeRefused, Account: a.Account, Actor: events.Anonymous, Attempt: a.ID, Session: a.Session,
