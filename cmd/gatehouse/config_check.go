@@ -107,7 +107,7 @@ func (l *Loaded) checkMail() {
 		l.wrong("mail.host", "mail.host is not set, and people are invited and find their way back by mail; name an SMTP server, or for trying things out a mail.folder")
 	case l.MailHost != "" && l.MailFolder != "":
 		l.wrong("mail.folder", "mail.host and mail.folder are both set; keep one")
-	case l.MailHost != "" && l.MailFrom == "":
+	case l.MailHost != "" && l.MailFrom == "" && !l.broken["mail.from"]:
 		l.wrong("mail.from", "mail.from is not set; name the sender people will see")
 	}
 	if (l.MailUser == "") != (l.MailPassword == "") {
@@ -149,7 +149,7 @@ func (l *Loaded) checkFiles() {
 		l.wrong("keys_dir", "keys_dir: %v", err)
 	}
 	if err := refuseDemoKeys(l); err != nil {
-		l.wrong("keys_dir", "keys_dir: %v; serve refuses them", err)
+		l.wrong("keys_dir", "keys_dir: %v", err)
 	}
 	if _, err := openPlaces(l.Places); err != nil {
 		l.wrong("places_file", "places_file: %v", err)

@@ -206,12 +206,12 @@ func judgeOrigin(text string) error {
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return fmt.Errorf("%q is not an address like https://login.example.com", text)
 	}
+	if u.Scheme == "http" && !isLocal(u.Hostname()) {
+		return fmt.Errorf("%q is not protected; write https://%s (http:// is for localhost only)", text, strings.ToLower(u.Host))
+	}
 	want := strings.ToLower(u.Scheme + "://" + u.Host)
 	if text != want {
 		return fmt.Errorf("%q has more than a scheme and a host, or capitals; write %s", text, want)
-	}
-	if u.Scheme == "http" && !isLocal(u.Hostname()) {
-		return fmt.Errorf("%q is not protected; write https:// (http:// is for localhost only)", text)
 	}
 	return nil
 }

@@ -154,8 +154,7 @@ func refuseDemoKeys(l *Loaded) error {
 	if _, err := os.Stat(filepath.Join(l.KeysDir, demoMark)); err != nil {
 		return nil
 	}
-	return next(fmt.Errorf("%s holds the keys of a demo, whose passwords lie open", l.KeysDir),
-		"make an installation of its own: gatehouse keys init --dir DIR, set keys_dir to it, and begin with an empty database")
+	return fmt.Errorf("%s holds the keys of a demo, whose passwords lie open; make an installation of its own: gatehouse keys init --dir DIR, set keys_dir to it, and begin with an empty database", l.KeysDir)
 }
 
 // welcome is what the person who tries it reads.

@@ -29,12 +29,10 @@ type ServeCommand struct {
 
 // Run serves until it is told to stop.
 func (c *ServeCommand) Run(ctx context.Context, p *program) error {
-	l, err := p.mustLoad(c.flags)
-	if err != nil {
-		return err
-	}
+	l := p.load(c.flags)
+	l.checkFiles()
 	p.warnings(l)
-	if err := refuseDemoKeys(l); err != nil {
+	if err := l.err(); err != nil {
 		return err
 	}
 	h, err := openHouse(ctx, l, newLog(p.out, l.LogFormat, l.LogLevel), nodeID)
