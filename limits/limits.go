@@ -79,6 +79,9 @@ func spend(tx *store.Tx, s Subject) (t Try, retry time.Duration, err error) {
 		return t, 0, err
 	}
 	log = since(log, now-s.Rule.Per.Microseconds())
+	if s.Rule.Max < 1 { // a rule that nobody filled in lets nobody through
+		return t, max(s.Rule.Per, time.Second), nil
+	}
 	if len(log) >= s.Rule.Max {
 		wait := time.Duration(log[0]+s.Rule.Per.Microseconds()-now) * time.Microsecond
 		return t, max(wait, time.Second), nil

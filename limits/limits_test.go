@@ -166,6 +166,16 @@ func TestTheFirstRuleThatRefusesStopsAndTheOnesBeforeStaySpent(t *testing.T) {
 	})
 }
 
+func TestARuleThatNobodyFilledInLetsNobodyThrough(t *testing.T) {
+	each(t, func(t *testing.T, s *store.Store, _ *storetest.Clock) {
+		for _, max := range []int{0, -1} {
+			if a := spend(t, s, limits.Subject{Rule: limits.Rule{Name: fmt.Sprint("empty", max), Max: max}, Of: "alice"}); a.Allowed || a.RetryAfter <= 0 {
+				t.Errorf("max %d: %+v", max, a)
+			}
+		}
+	})
+}
+
 func TestTidyDropsOnlyWhatNoLongerCounts(t *testing.T) {
 	each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {
 		day := limits.Subject{Rule: limits.Rule{Name: "day", Max: 1, Per: 36 * time.Hour}, Of: "alice"}
