@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -64,6 +65,7 @@ type server struct {
 func serve(ctx context.Context, h *house, o serveOptions) (err error) {
 	defer func() { err = errors.Join(err, h.store.Close()) }()
 	limitMemory(h.l)
+	makeWay(h.l.hashesAtOnce())
 	s := &server{house: h, options: o, loops: &loops{house: h}}
 	if err := s.build(); err != nil {
 		return err
@@ -267,3 +269,9 @@ func limitMemory(l *Loaded) {
 	hash := authenticators.Parameters{MemoryKiB: uint32(l.HashMemory)}
 	debug.SetMemoryLimit(hash.MemoryLimit(l.hashesAtOnce(), filter))
 }
+
+// makeWay keeps the hashes, which are as many as there are cores, from taking
+// every place that Go runs goroutines in: a short query behind them would wait up
+// to 10 ms for each turn. With as many places again the system shares out the
+// cores, and it lets those that sleep much go first.
+func makeWay(hashes int) { runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + hashes) }
