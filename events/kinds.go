@@ -90,7 +90,7 @@ var table = []Definition{
 	{SignInRefused, 1, []string{"reason", "method", "client"}, with("email"), "reason", true,
 		"A sign-in was refused after it was checked. `reason`: wrong-password, wrong-code, no-password, unknown-name, invited, disabled, locked, disabled-meanwhile, changed-meanwhile, attempt-spent."},
 	{SignInLimited, 1, []string{"scope", "tries", "client"}, with("email"), "scope", true,
-		"Too many tries; nothing was checked. Recorded once a window and limit. `scope`: name, device, link, network, global, code, code-device, change, mail, mail-network."},
+		"Too many tries; nothing was checked. Recorded once a window and limit. `scope`: name, device, link, network, global, code, code-device, code-month, change, mail, mail-network."},
 	{PasswordAccepted, 1, []string{"client"}, with(), "", false,
 		"The password was right and a second proof was asked for."},
 	{CodeRefused, 1, []string{"reason", "method", "purpose", "client", "steps", "authenticator"}, with(), "reason", true,

@@ -30,18 +30,20 @@ func (f *Flow) chargeName(ctx context.Context, key string, a attempt, who Who) (
 			account = accounts.Account{ID: events.Nobody, EmailKey: key}
 		}
 		return account, err
-	}, func(c charged) limits.Subject {
+	}, func(c charged) []limits.Subject {
 		switch {
 		case a.Link != "" && a.Account == c.account.ID:
-			return limits.Subject{Rule: f.Limits.PerLink, Of: string(a.Link)}
+			return []limits.Subject{{Rule: f.Limits.PerLink, Of: string(a.Link)}}
 		case c.known:
-			return limits.Subject{Rule: f.Limits.PerDevice, Of: string(who.Device) + "/" + key}
+			return []limits.Subject{{Rule: f.Limits.PerDevice, Of: string(who.Device) + "/" + key}}
 		}
-		return limits.Subject{Rule: f.Limits.PerName, Of: key}
+		return []limits.Subject{{Rule: f.Limits.PerName, Of: key}}
 	})
 }
 
-// chargeCode spends a try for a second authenticator of a known account.
+// chargeCode spends a try for a second authenticator of a known account. A code
+// has a million values, so each budget has one for a month beside it: who knows
+// the password and guesses on for years gets nowhere, and locks only themselves out.
 func (f *Flow) chargeCode(ctx context.Context, a attempt, who Who) (charged, error) {
 	return f.charge(ctx, who, func(tx *store.Tx) (accounts.Account, error) {
 		account, found, err := accounts.ByID(tx, a.Account)
@@ -49,18 +51,20 @@ func (f *Flow) chargeCode(ctx context.Context, a attempt, who Who) (charged, err
 			account = accounts.Account{ID: events.Nobody}
 		}
 		return account, err
-	}, func(c charged) limits.Subject {
+	}, func(c charged) []limits.Subject {
+		of := string(a.Account)
+		device := string(who.Device) + "/" + of
 		switch {
 		case c.known:
-			return limits.Subject{Rule: f.Limits.CodeDevice, Of: string(who.Device) + "/" + string(a.Account)}
+			return []limits.Subject{{Rule: f.Limits.CodeDevice, Of: device}, {Rule: f.Limits.CodeMonth, Of: device}}
 		case a.LinkKind == accounts.Unlock:
-			return limits.Subject{Rule: f.Limits.PerLink, Of: "code/" + string(a.Link)}
+			return []limits.Subject{{Rule: f.Limits.PerLink, Of: "code/" + string(a.Link)}, {Rule: f.Limits.CodeMonth, Of: "link/" + of}}
 		}
-		return limits.Subject{Rule: f.Limits.CodeName, Of: string(a.Account)}
+		return []limits.Subject{{Rule: f.Limits.CodeName, Of: of}, {Rule: f.Limits.CodeMonth, Of: of}}
 	})
 }
 
-func (f *Flow) charge(ctx context.Context, who Who, find func(*store.Tx) (accounts.Account, error), budget func(charged) limits.Subject) (charged, error) {
+func (f *Flow) charge(ctx context.Context, who Who, find func(*store.Tx) (accounts.Account, error), budget func(charged) []limits.Subject) (charged, error) {
 	var c charged
 	err := f.Store.Essential(ctx, func(tx *store.Tx) (err error) {
 		c = charged{}
@@ -70,7 +74,7 @@ func (f *Flow) charge(ctx context.Context, who Who, find func(*store.Tx) (accoun
 		if c.known, err = sessions.Known(tx, who.Device, c.account.ID); err != nil {
 			return err
 		}
-		c.answer, err = limits.Spend(tx, f.network(who), budget(c))
+		c.answer, err = limits.Spend(tx, append([]limits.Subject{f.network(who)}, budget(c)...)...)
 		if err != nil {
 			return err
 		}

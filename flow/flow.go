@@ -120,6 +120,7 @@ type Limits struct {
 	PerNetwork limits.Rule
 	CodeName   limits.Rule // second-authenticator codes, as the three above
 	CodeDevice limits.Rule
+	CodeMonth  limits.Rule // beside each of those: wrong codes in the long run (SP 800-63B-4 §3.2.2)
 	Change     limits.Rule // passwords proposed and new codes shown, per account: each may cost a hash and a line in the log
 	Mail       limits.Rule // mails asked for, per address and kind
 	MailNet    limits.Rule // mails asked for, per network
@@ -135,6 +136,7 @@ func DefaultLimits() Limits {
 		PerNetwork: limits.Rule{Name: "network", Max: 100, Per: quarter},
 		CodeName:   limits.Rule{Name: "code", Max: 5, Per: quarter},
 		CodeDevice: limits.Rule{Name: "code-device", Max: 5, Per: quarter},
+		CodeMonth:  limits.Rule{Name: "code-month", Max: 100, Per: 30 * 24 * time.Hour},
 		Change:     limits.Rule{Name: "change", Max: 20, Per: quarter},
 		// As long as a link lives: whoever may not ask for another has one that opens.
 		Mail:    limits.Rule{Name: "mail", Max: 3, Per: accounts.Reset.Life()},

@@ -123,7 +123,7 @@ func (x *intruder) judge(rt *rapid.T, r house.Reply) {
 
 // generous are limits that stop nobody, so that they do not hide what else would.
 func generous(o *house.Options) {
-	for _, r := range []*limits.Rule{&o.Limits.PerName, &o.Limits.PerDevice, &o.Limits.PerLink, &o.Limits.PerNetwork, &o.Limits.CodeName, &o.Limits.CodeDevice, &o.Limits.Change, &o.Limits.Mail, &o.Limits.MailNet} {
+	for _, r := range []*limits.Rule{&o.Limits.PerName, &o.Limits.PerDevice, &o.Limits.PerLink, &o.Limits.PerNetwork, &o.Limits.CodeName, &o.Limits.CodeDevice, &o.Limits.CodeMonth, &o.Limits.Change, &o.Limits.Mail, &o.Limits.MailNet} {
 		r.Max = 100_000
 	}
 }
