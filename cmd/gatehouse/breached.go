@@ -49,7 +49,12 @@ func (c *BreachedBuild) Run(p *program) error {
 	if err := os.Rename(out.Name(), c.Out); err != nil {
 		return err
 	}
-	fmt.Fprintf(p.out, "Made %s of %s passwords. To use it:\n  passwords:\n    breached_file: %s\n", c.Out, humanize.Comma(int64(built.Count)), c.Out)
+	path, err := filepath.Abs(c.Out) // a relative one would be relative to the configuration
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(p.out, "Made %s of %s %s. To use it:\n  passwords:\n    breached_file: %s\n", c.Out,
+		humanize.Comma(int64(built.Count)), either(built.Count == 1, "password", "passwords"), path)
 	return nil
 }
 

@@ -159,6 +159,17 @@ func (l *Loaded) checkFiles() {
 	}
 }
 
+// checkFilter reads the filter of breached passwords, which may be large: serve
+// opens without waiting for that.
+func (l *Loaded) checkFilter() {
+	if l.Breached == "" || checkFile(l.Breached, false) != nil {
+		return
+	}
+	if _, err := authenticators.OpenBreached(l.Breached); err != nil {
+		l.wrong("passwords.breached_file", "passwords.breached_file: %v", err)
+	}
+}
+
 // checkFile opens a file the program will need. A secret that everybody on the
 // machine can read is none; the group may, because that is how services share.
 func checkFile(path string, secret bool) error {

@@ -30,6 +30,7 @@ func (c *ConfigCheck) Run(p *program) error {
 	l := p.load(c.flags)
 	if c.Files {
 		l.checkFiles()
+		l.checkFilter()
 	}
 	p.warnings(l)
 	if c.PrintEffective {
