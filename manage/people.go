@@ -88,14 +88,22 @@ func (m *Manage) insert(tx *store.Tx, a accounts.Account, p Person, actor string
 	if err != nil {
 		return nil, err
 	}
-	for _, other := range alike {
-		err = m.append(tx, events.Event{Kind: events.NameConfusable, Account: a.ID, Actor: actor,
-			Data: map[string]string{"looks-like": string(other.ID)}, Personal: map[string]string{"email": a.Email}})
-		if err != nil {
-			return nil, err
-		}
+	if err := m.flagLookalikes(tx, a.ID, a.Email, alike, actor); err != nil {
+		return nil, err
 	}
 	return alike, m.join(tx, a.ID, p, actor)
+}
+
+// flagLookalikes records that an address is easily taken for those of others.
+func (m *Manage) flagLookalikes(tx *store.Tx, account id.Account, email string, alike []accounts.Account, actor string) error {
+	for _, other := range alike {
+		err := m.append(tx, events.Event{Kind: events.NameConfusable, Account: account, Actor: actor,
+			Data: map[string]string{"looks-like": string(other.ID)}, Personal: map[string]string{"email": email}})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (m *Manage) join(tx *store.Tx, a id.Account, p Person, actor string) error {

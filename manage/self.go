@@ -247,6 +247,13 @@ func (m *Manage) moveAddress(tx *store.Tx, link accounts.Link, account accounts.
 	if err := m.recordWith(ch, events.AddressChanged, nil, map[string]string{"email": link.Email}); err != nil {
 		return Result{}, none, err
 	}
+	alike, err := accounts.Lookalikes(tx, key)
+	if err == nil {
+		err = m.flagLookalikes(tx, account.ID, link.Email, alike, string(account.ID))
+	}
+	if err != nil {
+		return Result{}, none, err
+	}
 	if err := m.tell(ch, outbox.AddressChanged, outbox.NewAddress, link.Email); err != nil {
 		return Result{}, none, err
 	}

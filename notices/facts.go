@@ -102,8 +102,9 @@ func zoneWords(t time.Time) string {
 // maxPlain bounds a text that somebody chose, in characters.
 const maxPlain = 80
 
-// linkLike is what mail programs turn into a link by themselves.
-var linkLike = regexp.MustCompile(`://|(?i:www\.)|\pL\.\pL{2,}|@`)
+// linkLike is what mail programs turn into a link by themselves. Dots of other
+// scripts part a host name too (UTS #46 §4).
+var linkLike = regexp.MustCompile(`://|(?i:www\.)|[\pL\pN][.。．｡]\pL{2,}|@`)
 
 // plain makes a text that somebody chose (a name, a label) harmless in a mail
 // that carries our name: one line, no control or direction characters, not too

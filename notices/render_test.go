@@ -152,21 +152,23 @@ func TestTimesAreThePersonsOwn(t *testing.T) {
 
 func TestWhatPeopleChoseCannotDressUpOurMails(t *testing.T) {
 	for name, row := range map[string]struct{ given, want string }{
-		"a name":                           {"Ana Sousa", "Ana Sousa"},
-		"initials":                         {"J.R. Hartley", "J.R. Hartley"},
-		"a name with an apostrophe":        {"Aoife O’Neill", "Aoife O’Neill"},
-		"a name in another script":         {"陳大文", "陳大文"},
-		"a line break":                     {"Ana\r\nBcc: eve@example.com", ""},
-		"a line break and nothing else":    {"Ana\r\nBcc: all", "Ana Bcc: all"},
-		"a link":                           {"Win at https://evil.example", ""},
-		"a link without a scheme":          {"Visit evil.example now", ""},
-		"a link with www":                  {"www.evil", ""},
-		"an address":                       {"ana@example.com", ""},
-		"letters that turn the line round": {"Ana\u202egnp", "Anagnp"},
-		"a tab and a null":                 {"A\tn\x00a", "A n a"},
-		"invalid UTF-8":                    {"An\xffa", "Ana"},
-		"nothing":                          {"", ""},
-		"a novel":                          {strings.Repeat("é", 200), strings.Repeat("é", maxPlain) + "…"},
+		"a name":                              {"Ana Sousa", "Ana Sousa"},
+		"initials":                            {"J.R. Hartley", "J.R. Hartley"},
+		"a name with an apostrophe":           {"Aoife O’Neill", "Aoife O’Neill"},
+		"a name in another script":            {"陳大文", "陳大文"},
+		"a line break":                        {"Ana\r\nBcc: eve@example.com", ""},
+		"a line break and nothing else":       {"Ana\r\nBcc: all", "Ana Bcc: all"},
+		"a link":                              {"Win at https://evil.example", ""},
+		"a link without a scheme":             {"Visit evil.example now", ""},
+		"a link whose name ends in a digit":   {"Call bank24.com", ""},
+		"a link with a dot of another script": {"Visit evil。com now", ""},
+		"a link with www":                     {"www.evil", ""},
+		"an address":                          {"ana@example.com", ""},
+		"letters that turn the line round":    {"Ana\u202egnp", "Anagnp"},
+		"a tab and a null":                    {"A\tn\x00a", "A n a"},
+		"invalid UTF-8":                       {"An\xffa", "Ana"},
+		"nothing":                             {"", ""},
+		"a novel":                             {strings.Repeat("é", 200), strings.Repeat("é", maxPlain) + "…"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := plain(row.given)

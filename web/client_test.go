@@ -77,6 +77,21 @@ func TestPlainHTTPAtTheProxy(t *testing.T) {
 	}
 }
 
+func TestNobodyIsLedElsewhereFromPlainHTTP(t *testing.T) {
+	h := buildHouse(t, site, func(s *Server) { s.Proxies = prefixes("10.0.0.0/8") })
+	for _, target := range []string{"https:.evil.example", "*"} {
+		r := request("GET", "/signin", "", "X-Forwarded-Proto: http")
+		u, err := url.ParseRequestURI(target) // as net/http reads the request line
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.URL, r.RequestURI, r.RemoteAddr = u, target, "10.0.0.1:1"
+		if res := h.send(r); res.Header.Get("Location") != "" {
+			t.Errorf("%s led to %s", target, res.Header.Get("Location"))
+		}
+	}
+}
+
 func TestForwardedHostsAreNeverBelieved(t *testing.T) {
 	h := buildHouse(t, site, func(s *Server) { s.Proxies = prefixes("10.0.0.0/8") })
 	r := request("GET", "/.well-known/security.txt", "", "X-Forwarded-Host: evil.example", "Forwarded: host=evil.example;proto=http")

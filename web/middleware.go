@@ -119,6 +119,9 @@ func (r *Request) toSecure() error {
 	if r.HTTP.Method != http.MethodGet && r.HTTP.Method != http.MethodHead {
 		return fault.New(fault.WrongHost, errors.New("web: posted over plain HTTP"))
 	}
+	if !strings.HasPrefix(r.HTTP.URL.Path, "/") { // "GET https:.evil.example" would lead to another host
+		return fault.New(fault.NotFound, nil)
+	}
 	r.w.Header().Set("Location", r.server.Origin+r.HTTP.URL.RequestURI())
 	r.w.WriteHeader(http.StatusPermanentRedirect)
 	return nil

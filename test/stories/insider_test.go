@@ -77,3 +77,19 @@ func TestAPersonIsPaced(t *testing.T) {
 		dana.Post("/account", "name", "Dana").Is(http.StatusSeeOther)
 	})
 }
+
+func TestAnAddressThatLooksLikeAColleaguesIsFlagged(t *testing.T) {
+	house.Each(t, func(t *testing.T, h *house.House) {
+		h.Person("olivia")
+		ben := h.Person("ben")
+		ben.SignsIn()
+		const alike = "0livia@harbour-books.example"
+		ben.Post("/account/address", "email", alike).Is(http.StatusSeeOther)
+		token := h.Link(alike, outbox.AddressConfirm)
+		ben.Get("/link/" + token).Is(http.StatusSeeOther)
+		ben.Post("/link").Is(http.StatusSeeOther)
+		if h.Count("events", "kind = 'account.name-confusable' AND account = $1", string(ben.Account)) != 1 {
+			t.Error("the log does not tell of it")
+		}
+	})
+}
