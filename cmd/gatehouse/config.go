@@ -64,7 +64,7 @@ type Settings struct {
 	GlobalRate   int           `key:"limits.global_rate" default:"200" range:"1..100000" why:"Sign-in steps a second of everybody on this node. More are told that we are busy, and lose no try."`
 	NetworkRate  int           `key:"limits.network_rate" default:"20" range:"1..100000" why:"Sign-in steps a second from one network, so that none alone uses up limits.global_rate. An office shares one. More are told that we are busy, and lose no try."`
 	Inside       int           `key:"limits.inside" default:"128" range:"8..10000" why:"Sign-in steps on this node at the same time, those that wait for a core included. More are told at once that we are busy, and lose no try."`
-	Mails        int           `key:"limits.mails" default:"3" range:"1..100" why:"Mailed links for one address in an hour, so that nobody's mailbox is flooded."`
+	Mails        int           `key:"limits.mails" default:"3" range:"1..100" why:"Mailed links of one kind for one address in half an hour, as long as one opens, so that nobody's mailbox is flooded."`
 	NetworkMails int           `key:"limits.network_mails" default:"20" range:"1..10000" why:"Mailed links asked for from one network in an hour."`
 
 	MailHost     string `section:"Mail" key:"mail.host" kind:"host" example:"smtp.example.com" why:"The SMTP server that takes our mail."`
