@@ -47,10 +47,9 @@ func (p Parameters) Check() error {
 }
 
 // MemoryLimit is what to give debug.SetMemoryLimit, in bytes, for so many hashes
-// at once. x/crypto allocates every hash afresh and the collector, left alone,
-// lets as many dead arrays pile up as live ones: measured with 64 callers on two
-// cores and 30 MiB of other data, 314 MiB with a limit 48 MiB higher and 248 MiB
-// with this one, for the same CPU time. held is what else stays in memory for good, such as Breached.Bytes.
+// at once. Their memory is kept, which makes the heap look large and the collector
+// lazy: without a limit as much again would pile up in small things. held is what
+// else stays in memory for good, such as Breached.Bytes.
 func (p Parameters) MemoryLimit(cores int, held int64) int64 {
 	const rest = 80 << 20 // the program itself, with room to breathe
 	return rest + held + int64(cores)*int64(p.MemoryKiB)<<10

@@ -2,7 +2,7 @@
 // again. x/crypto takes fresh memory for every hash, 64 MiB each with our
 // parameters: under load a fifteenth of all CPU time went into page faults and
 // the collector, and the process grew to whatever the collector allowed. With one
-// Memory for each core it needs exactly that (docs/decisions/0008-hash-memory.md).
+// Memory for each core it needs exactly that (docs/decisions/0011-hash-memory.md).
 //
 // The computation is x/crypto's own. Only the few lines that take the memory are
 // here, and tests hold every result against argon2.IDKey.
