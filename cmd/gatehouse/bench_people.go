@@ -39,10 +39,15 @@ func stepAt(t time.Time) int64 { return t.Unix() / int64(appStep/time.Second) }
 // ready tells whether there is a code left: that of this step or of the next.
 func (b *benchPerson) ready(now time.Time) bool { return b.last <= stepAt(now) }
 
-// code is the code of the earliest step that is still good, used up by asking.
-func (b *benchPerson) code(now time.Time) (string, error) {
+// use takes the earliest step that is still good.
+func (b *benchPerson) use(now time.Time) (step int64) {
 	b.last = max(b.last+1, stepAt(now.Add(slack)))
-	code, err := b.app.CodeAt(time.Unix(b.last*int64(appStep/time.Second), 0))
+	return b.last
+}
+
+// code is what the app shows in the step that is used next.
+func (b *benchPerson) code(now time.Time) (string, error) {
+	code, err := b.app.CodeAt(time.Unix(b.use(now)*int64(appStep/time.Second), 0))
 	return code.Reveal(), err
 }
 
