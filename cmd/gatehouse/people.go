@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 
 	"golang.org/x/sync/errgroup"
 
@@ -83,7 +82,6 @@ func makePeople(ctx context.Context, h *house) ([]demoPerson, error) {
 		g.Go(func() error { return h.settle(ctx, &people[i]) })
 	}
 	err := g.Wait()
-	debug.FreeOSMemory() // five hashes at once are 320 MiB that nobody needs again
 	return people, err
 }
 
