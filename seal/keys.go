@@ -120,11 +120,22 @@ func ListKeys(dir string) ([]Info, error) {
 
 func file(dir, name string) string { return filepath.Join(dir, name+".json") }
 
+// missing tells a fresh machine from a loss: where other keys lie, a new one
+// would open nothing that the lost one made.
+func missing(dir, path string) error {
+	for _, n := range names {
+		if _, err := os.Lstat(file(dir, n)); err == nil {
+			return fmt.Errorf("%s is missing beside other keys; put it back from the backup: a new one opens nothing that it made", path)
+		}
+	}
+	return fmt.Errorf("%s is missing; run: gatehouse keys init --dir %s", path, dir)
+}
+
 func read(dir, name string) (*keyset.Handle, error) {
 	path := file(dir, name)
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s is missing; run: gatehouse keys init --dir %s", path, dir)
+		return nil, missing(dir, path)
 	}
 	if err != nil {
 		return nil, err

@@ -140,7 +140,7 @@ func (l *Loaded) checkFiles() {
 			l.wrong(s.key, "%s: %v", s.key, err)
 		}
 	}
-	if l.hasTLS() {
+	if l.hasTLS() && checkFile(l.TLSCert, false) == nil && checkFile(l.TLSKey, true) == nil {
 		if _, err := tls.LoadX509KeyPair(l.TLSCert, l.TLSKey); err != nil {
 			l.wrong("tls.cert_file", "the certificate cannot be used: %v", strings.TrimPrefix(err.Error(), "tls: "))
 		}

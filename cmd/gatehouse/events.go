@@ -237,7 +237,7 @@ func more(e events.Event) string {
 	case e.Parked:
 		parts = append(parts, "(of a newer release)")
 	case e.Hidden != "":
-		parts = append(parts, "("+string(e.Hidden)+")")
+		parts = append(parts, "("+either(e.Hidden == events.Forged, "does not open: altered, or sealed under other keys", string(e.Hidden))+")")
 	}
 	return strings.Join(parts, " ")
 }
