@@ -30,6 +30,11 @@ type BenchCommand struct {
 	Bare    BenchBare    `cmd:"" hidden:"" help:"The handler that the session check is compared with."`
 }
 
+// Help follows the line above.
+func (BenchCommand) Help() string {
+	return "\"figures\" is what it does without a name: gatehouse bench --seconds 30 check memory\n\nFlags and parts: gatehouse bench figures --help"
+}
+
 // benchFlags are those of both benches.
 type benchFlags struct {
 	JSON bool `help:"Print one JSON object a line and figure."`
@@ -38,7 +43,7 @@ type benchFlags struct {
 // BenchFigures measures the numbers that are promised.
 type BenchFigures struct {
 	benchFlags
-	Seconds  int      `default:"10" placeholder:"N" help:"How long each part is measured, and as long again its baseline."`
+	Seconds  int      `default:"10" placeholder:"N" help:"Seconds that each part is measured, and as long again its baseline. 10 when not given."`
 	Postgres string   `placeholder:"DSN" help:"A PostgreSQL server to make a database on, and drop it. Without it, a temporary one is started."`
 	Parts    []string `arg:"" optional:"" name:"part" help:"Which parts: ${parts}. None means all."`
 }
