@@ -120,7 +120,7 @@ var table = []Definition{
 	{AccountLocked, 1, []string{"why"}, nil, "", true,
 		"An account was locked until somebody unlocks it."},
 	{AccountUnlocked, 1, []string{"why"}, with(), "", true,
-		"A locked account, or one over its limit, may sign in again."},
+		"A locked account may sign in again."},
 	{NameConfusable, 1, []string{"looks-like"}, []string{"email"}, "", false,
 		"An address that looks like another account's was added. `looks-like` is that account's id."},
 	{ProfileChanged, 1, []string{"fields"}, with("name"), "", true,
