@@ -224,7 +224,7 @@ func TestEveryCopyOfAnAttemptShowsTheSameSecretsAndNoOtherDoes(t *testing.T) {
 		}
 		return a.Enrolled.Secret + codes[0].Reveal() + codes[9].Reveal()
 	}
-	if secret(one) != secret(one) {
+	if first, second := secret(one), secret(one); first != second {
 		t.Error("two copies, two secrets")
 	}
 	if secret(one) == secret(other) {
