@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"os"
@@ -154,8 +155,12 @@ func (l *Loaded) checkFiles() {
 	if _, err := openPlaces(l.Places); err != nil {
 		l.wrong("places_file", "places_file: %v", err)
 	}
-	if _, err := l.dsn(); l.DSNFile != "" && err != nil {
-		l.wrong("database.dsn_file", "%v", err)
+	key := either(l.DSNFile != "", "database.dsn_file", "database.dsn")
+	switch dsn, err := l.dsn(); {
+	case err != nil:
+		l.wrong(key, "%v", err)
+	case inTheOpen(dsn):
+		l.warn(key, "whoever is between here and the database could read and change what passes; end the DSN with ?sslmode=verify-full (and sslrootcert=FILE)")
 	}
 }
 
@@ -168,6 +173,27 @@ func (l *Loaded) checkFilter() {
 	if _, err := authenticators.OpenBreached(l.Breached); err != nil {
 		l.wrong("passwords.breached_file", "passwords.breached_file: %v", err)
 	}
+}
+
+// inTheOpen tells whether a DSN leads to another machine without insisting on a
+// certificate: PostgreSQL's own default, prefer, takes a connection without TLS too.
+func inTheOpen(dsn string) bool {
+	rest, ok := strings.CutPrefix(dsn, "postgres")
+	if !ok || strings.Contains(rest, "sslmode=verify-") {
+		return false
+	}
+	_, rest, _ = strings.Cut(rest, "://")
+	hosts := rest[:strings.IndexAny(rest+"/", "/?")]
+	hosts = hosts[strings.LastIndex(hosts, "@")+1:]
+	for host := range strings.SplitSeq(hosts, ",") {
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		if host != "" && !isLocal(strings.Trim(host, "[]")) {
+			return true
+		}
+	}
+	return false
 }
 
 // checkFile opens a file the program will need. A secret that everybody on the

@@ -196,3 +196,20 @@ func TestPasswordsInADSNAreNeverShown(t *testing.T) {
 		}
 	}
 }
+
+func TestTheWayToTheDatabaseIsLookedAt(t *testing.T) {
+	for dsn, want := range map[string]bool{
+		"sqlite:/var/lib/gatehouse/gatehouse.db":                   false,
+		"postgres:///gatehouse?host=/run/postgresql":               false,
+		"postgres://gatehouse@localhost/gatehouse":                 false,
+		"postgres://gatehouse@127.0.0.1:5433,[::1]:5432/gatehouse": false,
+		"postgres://gatehouse@db.example.com/gatehouse":            true,
+		"postgresql://g:p%40@localhost,db2:5433/gatehouse":         true,
+		"postgres://gatehouse@10.1.2.3?sslmode=require":            true,
+		"postgres://g@db.example.com/g?sslmode=verify-full":        false,
+	} {
+		if got := inTheOpen(dsn); got != want {
+			t.Errorf("%s in the open: %v", dsn, got)
+		}
+	}
+}
