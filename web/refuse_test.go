@@ -314,6 +314,26 @@ func TestWhoseSessionEndedIsToldSo(t *testing.T) {
 	}
 }
 
+// Without cookies a right password leads back to where it was typed; never without a word.
+func TestWhoKeepsNoCookiesIsToldSo(t *testing.T) {
+	h := buildHouse(t, site)
+	const sentence = "Signing in needs cookies"
+	away := h.send(request("GET", "/signin/code", ""))
+	if to := away.Header.Get("Location"); to != "/signin?cookies=none" {
+		t.Fatalf("leads to %q", to)
+	}
+	if page := bodyOf(t, h.send(request("GET", "/signin?cookies=none", ""))); !strings.Contains(page, sentence) {
+		t.Error("the sign-in does not say it")
+	}
+	first := h.send(request("GET", "/signin", ""))
+	if page := bodyOf(t, first); strings.Contains(page, sentence) {
+		t.Error("it is said to everybody")
+	}
+	if to := h.send(keeping(request("GET", "/signin/code", ""), first)).Header.Get("Location"); to != "/signin" {
+		t.Errorf("with a cookie it leads to %q", to)
+	}
+}
+
 func TestRedirectsStayHere(t *testing.T) {
 	for path, want := range map[string]bool{
 		"/": true, "/account?done=profile": true, "/link": true,

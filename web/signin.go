@@ -61,6 +61,9 @@ func (s *Server) signInPage(r *Request) error {
 		page.Email = out.View.Email
 	}
 	page.Email = orElse(page.Email, r.note(&page.Form))
+	if r.Query("cookies") == "none" && page.Note == nil && page.Problem == nil {
+		page.Note = Say("signin.cookies")
+	}
 	return r.Render(r.Frame(), page)
 }
 
@@ -194,6 +197,9 @@ func (r *Request) startAgain(err error) error {
 		if err := r.SetFlash(Say("fault."+string(fault.AttemptExpired), FieldEmail, r.Text(FieldEmail))); err != nil {
 			return err
 		}
+	}
+	if r.cookie(r.server.cookies.device) == "" { // every page sets it: this browser keeps nothing, and would go round for ever
+		return r.Redirect("/signin?cookies=none")
 	}
 	return r.Redirect("/signin")
 }
