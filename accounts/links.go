@@ -132,3 +132,24 @@ func hashToken(token seal.Secret) string {
 func LinkURL(origin string, token seal.Secret) string {
 	return strings.TrimSuffix(origin, "/") + "/link/" + token.Reveal()
 }
+
+// Waiting tells whether a link of a kind is on its way or in a mailbox, unspent and
+// good for a while yet.
+func Waiting(tx *store.Tx, account id.Account, kind LinkKind, until time.Time) (bool, error) {
+	var n int64
+	err := tx.Row(`SELECT COUNT(*) FROM links WHERE account = $1 AND kind = $2 AND spent_at IS NULL AND expires_at > $3`,
+		account, kind, store.Micros(until)).Scan(&n)
+	return n > 0, err
+}
+
+// PendingAddress is the address that an account is about to be moved to, "" when
+// no such link is unspent and in time.
+func PendingAddress(tx *store.Tx, account id.Account) (string, error) {
+	var email string
+	err := tx.Row(`SELECT email FROM links WHERE account = $1 AND kind = $2 AND spent_at IS NULL AND expires_at > $3
+		ORDER BY made_at DESC LIMIT 1`, account, Address, store.Micros(tx.Now())).Scan(&email)
+	if errors.Is(err, store.ErrNoRows) {
+		return "", nil
+	}
+	return email, err
+}

@@ -1,6 +1,7 @@
 package authenticators
 
 import (
+	"errors"
 	"io"
 	"time"
 
@@ -45,4 +46,23 @@ func prepareCodes(tx *store.Tx, keys *seal.Keys, rand io.Reader, now time.Time) 
 		return err
 	}
 	return SetRecoveryCodes(tx, events.Nobody, RecoverySet{ID: decoyID, MadeAt: now, Slots: slots})
+}
+
+// CheckKeys opens what Prepare made. seal.ErrForeign says that vault or pepper
+// are those of another installation: with them every sign-in would fail, so it is
+// better told at the start.
+func CheckKeys(tx *store.Tx, keys *seal.Keys) error {
+	kept, err := Load(tx, keys, events.Nobody)
+	if errors.Is(err, seal.ErrForged) {
+		return seal.ErrForeign
+	}
+	if err != nil || kept.Recovery == nil {
+		return err
+	}
+	for _, s := range kept.Recovery.Slots {
+		if _, err := keys.PepperWith(s.Pepper, recoveryPlace(decoyID, s.Slot), nil); err != nil {
+			return seal.ErrForeign
+		}
+	}
+	return nil
 }

@@ -226,6 +226,28 @@ func RemoveTOTP(tx *store.Tx, account id.Account, t id.Authenticator) (bool, err
 	return one(tx.Exec(`DELETE FROM totp WHERE account = $1 AND id = $2`, account, t))
 }
 
+// RemoveSecond takes every second authenticator off an account: apps and recovery
+// codes. It is for operators who have made sure who asks; the apps are returned.
+func RemoveSecond(tx *store.Tx, keys *seal.Keys, account id.Account) ([]TOTP, error) {
+	if _, err := lockTOTP(tx, account); err != nil {
+		return nil, err
+	}
+	apps, err := loadTOTP(tx, keys, account)
+	if err != nil {
+		return nil, err
+	}
+	for _, q := range []string{
+		`DELETE FROM totp WHERE account = $1`,
+		`DELETE FROM recovery_codes WHERE recovery_set IN (SELECT id FROM recovery_sets WHERE account = $1)`,
+		`DELETE FROM recovery_sets WHERE account = $1`,
+	} {
+		if _, err := tx.Exec(q, account); err != nil {
+			return nil, err
+		}
+	}
+	return apps, nil
+}
+
 func lockTOTP(tx *store.Tx, account id.Account) (map[id.Authenticator]bool, error) {
 	rows, err := tx.Rows(`SELECT id FROM totp WHERE account = $1 ORDER BY id`+tx.ForUpdate(), account)
 	if err != nil {

@@ -130,12 +130,17 @@ func only(fields map[string]string, keep ...string) map[string]string {
 
 // mailEnrolLink mails someone who knows a password, but has no second
 // authenticator, the link without which nothing can be enrolled. Over the limit
-// of mails the one already sent has to do.
-func (f *Flow) mailEnrolLink(ctx context.Context, a attempt, who Who) error {
+// of mails the one already sent has to do. Unless again is asked for, so has one
+// that is good for a while yet: a second mail would only put the first out of use.
+func (f *Flow) mailEnrolLink(ctx context.Context, a attempt, again bool, who Who) error {
 	m := f.mailing(accounts.Enrol)
 	err := f.Store.Do(ctx, func(tx *store.Tx) error {
 		account, found, err := accounts.ByID(tx, a.Account)
 		if err != nil || !found {
+			return err
+		}
+		waiting, err := accounts.Waiting(tx, a.Account, accounts.Enrol, tx.Now().Add(accounts.Enrol.Life()/2))
+		if err != nil || waiting && !again {
 			return err
 		}
 		answer, err := limits.Spend(tx, f.mailsTo(accounts.Enrol, account.EmailKey))
@@ -157,7 +162,7 @@ func (f *Flow) resendLink(ctx context.Context, in Input) (Outcome, error) {
 		return Outcome{}, err
 	}
 	if a.At == LinkSent {
-		err = f.mailEnrolLink(ctx, a, in.Who)
+		err = f.mailEnrolLink(ctx, a, true, in.Who)
 	}
 	if err != nil {
 		return Outcome{}, err

@@ -205,7 +205,7 @@ func (f *Flow) goOn(ctx context.Context, a attempt, fs facts, who Who) (Outcome,
 			return Outcome{}, err
 		}
 	case LinkSent:
-		if err := f.mailEnrolLink(ctx, a, who); err != nil {
+		if err := f.mailEnrolLink(ctx, a, false, who); err != nil {
 			return Outcome{}, err
 		}
 	}

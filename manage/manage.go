@@ -236,6 +236,7 @@ type Overview struct {
 	Apps          []App
 	RecoveryLeft  int
 	RecoveryMade  time.Time
+	PendingEmail  string // an address that waits for its link to be opened
 }
 
 // App is an authenticator app without its secret.
@@ -263,6 +264,9 @@ func (m *Manage) Overview(ctx context.Context, c Caller) (Overview, error) {
 			return err
 		}
 		o = overview(account, kept)
+		if o.PendingEmail, err = accounts.PendingAddress(tx, account.ID); err != nil {
+			return err
+		}
 		o.Memberships, err = access.Memberships(tx, account.ID)
 		return err
 	})

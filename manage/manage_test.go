@@ -329,3 +329,20 @@ func TestAChangeByASessionOfAnEarlierEpochIsRefused(t *testing.T) {
 		}
 	})
 }
+
+func TestAStartWithTheKeysOfAnotherInstallationIsRefused(t *testing.T) {
+	each(t, authenticators.Modern, func(t *testing.T, o office) {
+		dir := t.TempDir() + "/keys"
+		if err := seal.InitKeys(dir); err != nil {
+			t.Fatal(err)
+		}
+		foreign, err := seal.LoadKeys(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Manage.Keys, o.Manage.Log = foreign, events.New(foreign, rand.Reader)
+		if err := o.Prepare(t.Context()); !errors.Is(err, seal.ErrForeign) {
+			t.Errorf("got %v", err)
+		}
+	})
+}

@@ -14,6 +14,7 @@ import (
 	"gatehouse/fault"
 	"gatehouse/id"
 	"gatehouse/outbox"
+	"gatehouse/proof"
 	"gatehouse/seal"
 	"gatehouse/sessions"
 	"gatehouse/store"
@@ -36,11 +37,18 @@ type Invited struct {
 	Lookalikes []accounts.Account // other accounts whose address looks the same
 }
 
-// Prepare makes what every installation has. It is called at start and may be
+// Prepare makes what every installation has, and makes sure that our keys are
+// those of this database (seal.ErrForeign). It is called at start and may be
 // called again.
 func (m *Manage) Prepare(ctx context.Context) error {
 	return m.Store.Do(ctx, func(tx *store.Tx) error {
-		return errors.Join(m.Log.Prepare(tx), authenticators.Prepare(tx, m.Keys, m.Rand))
+		if err := m.Log.Prepare(tx); err != nil {
+			return err
+		}
+		if err := authenticators.Prepare(tx, m.Keys, m.Rand); err != nil {
+			return err
+		}
+		return authenticators.CheckKeys(tx, m.Keys)
 	})
 }
 
@@ -232,6 +240,95 @@ func (m *Manage) Enable(ctx context.Context, email, why, actor string) (accounts
 // Unlock lets a locked person in again.
 func (m *Manage) Unlock(ctx context.Context, email, why, actor string) (accounts.Account, error) {
 	return m.allow(ctx, email, accounts.Locked, events.AccountUnlocked, why, actor)
+}
+
+// ResetSecond takes a person's authenticator apps and recovery codes off, for
+// someone who has lost them all: the caller has made sure who asks. Sessions end,
+// the person is told, and the link mailed to their address is what permits
+// enrolling anew, after their password. It returns the link.
+func (m *Manage) ResetSecond(ctx context.Context, email, why, actor string) (accounts.Account, seal.Secret, error) {
+	a, err := m.find(ctx, email)
+	if err != nil {
+		return a, "", err
+	}
+	now := m.Now()
+	link := accounts.Link{ID: id.New[id.Link](now, m.Rand), Kind: accounts.Enrol, Account: a.ID, Email: a.EmailKey, Expires: now.Add(accounts.Enrol.Life())}
+	token := accounts.NewToken(m.Rand)
+	var revoked sessions.Revocation
+	err = m.Store.Do(ctx, func(tx *store.Tx) error {
+		held, _, err := accounts.Lock(tx, a.ID)
+		if err != nil {
+			return err
+		}
+		if !held.Status.MaySignIn() {
+			return fmt.Errorf("%s is %s: nothing was changed", held.Email, held.Status)
+		}
+		if err := m.removeSecond(tx, held, string(link.ID), why, actor); err != nil {
+			return err
+		}
+		if revoked, err = m.endForReset(tx, held, actor); err != nil {
+			return err
+		}
+		return m.mailEnrolment(tx, held, link, token, actor)
+	})
+	_, err = m.after(Result{}, err, revoked)
+	return a, seal.Secret(accounts.LinkURL(m.Origin, token)), err
+}
+
+func (m *Manage) removeSecond(tx *store.Tx, a accounts.Account, key, why, actor string) error {
+	apps, err := authenticators.RemoveSecond(tx, m.Keys, a.ID)
+	if err != nil {
+		return err
+	}
+	if len(apps) == 0 {
+		return fmt.Errorf("%s has no authenticator app: nothing was changed", a.Email)
+	}
+	for _, app := range apps {
+		data := map[string]string{"method": string(proof.TOTP), "authenticator": string(app.ID), "why": "by-operator"}
+		if code := reason(why)["why"]; code != "" {
+			data["why"] = "by-operator:" + code
+		}
+		err := m.append(tx, events.Event{Kind: events.AuthenticatorRemoved, Account: a.ID, Actor: actor, Data: data, Personal: map[string]string{"name": app.Name}})
+		if err != nil {
+			return err
+		}
+	}
+	mail := m.notice(a, outbox.AuthenticatorRemoved, key, sessions.Who{})
+	delete(mail.Fields, outbox.Device)
+	mail.Fields[outbox.Label] = apps[0].Name
+	return outbox.Add(tx, m.Keys, mail)
+}
+
+// endForReset ends what was begun with the authenticators that are gone.
+func (m *Manage) endForReset(tx *store.Tx, a accounts.Account, actor string) (sessions.Revocation, error) {
+	epoch, err := accounts.RaiseEpoch(tx, a.ID)
+	if err != nil {
+		return sessions.Revocation{}, err
+	}
+	revoked, ended, err := sessions.EndAll(tx, a.ID, epoch, m.Sessions.Policy.Absolute, "authenticator-changed")
+	if err != nil || ended == 0 {
+		return revoked, err
+	}
+	return revoked, m.append(tx, events.Event{Kind: events.SessionsEnded, Account: a.ID, Actor: actor,
+		Data: map[string]string{"why": "authenticator-changed", "count": strconv.FormatInt(ended, 10)}})
+}
+
+func (m *Manage) mailEnrolment(tx *store.Tx, a accounts.Account, link accounts.Link, token seal.Secret, actor string) error {
+	if err := accounts.SpendLinks(tx, a.ID, string(link.ID)); err != nil {
+		return err
+	}
+	if err := accounts.InsertLink(tx, link, token); err != nil {
+		return err
+	}
+	mail := m.notice(a, outbox.EnrolLink, string(link.ID), sessions.Who{})
+	delete(mail.Fields, outbox.Time)
+	delete(mail.Fields, outbox.Device)
+	mail.Fields[outbox.Link], mail.Expires = accounts.LinkURL(m.Origin, token), link.Expires
+	if err := outbox.Add(tx, m.Keys, mail); err != nil {
+		return err
+	}
+	return m.append(tx, events.Event{Kind: events.LinkSent, Account: a.ID, Actor: actor,
+		Data: map[string]string{"kind": string(link.Kind), "link": string(link.ID)}, Personal: map[string]string{"email": a.Email}})
 }
 
 // deny is a denial and works on a standby too.

@@ -1,5 +1,5 @@
 // Package seal keeps secrets: it seals values at rest, seals short-lived tokens,
-// and peppers hashes. The cryptography is Tink's (AES-256-GCM with key rotation,
+// and peppers hashes. The cryptography is Tink's (AES-256-GCM and XChaCha20-Poly1305 with key rotation,
 // HMAC-SHA-256 PRF); this package decides what each sealed thing is bound to.
 //
 // Three key sets, never one for two purposes:
@@ -38,6 +38,8 @@ func (s Secret) Reveal() string { return string(s) }
 var (
 	// ErrForged is any sealed value that our keys did not make for this place.
 	ErrForged = errors.New("seal: not sealed by us for this use")
+	// ErrForeign says that a database was made with other keys than ours.
+	ErrForeign = errors.New("these are not the keys this database was made with")
 	// ErrExpired is a genuine token past its time.
 	ErrExpired = errors.New("seal: expired")
 )

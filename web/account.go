@@ -426,7 +426,7 @@ func (s *Server) addressPage(r *Request) error {
 	if err != nil {
 		return err
 	}
-	return r.Render(r.frame(m), AddressChange{Email: m.about.Account.Email})
+	return r.Render(r.frame(m), AddressChange{Email: m.about.Account.Email, Pending: m.about.PendingEmail})
 }
 
 func (s *Server) changeAddress(r *Request) error {
@@ -435,7 +435,7 @@ func (s *Server) changeAddress(r *Request) error {
 		return err
 	}
 	wish := r.Text(FieldEmail)
-	page := AddressChange{Email: m.about.Account.Email, New: wish}
+	page := AddressChange{Email: m.about.Account.Email, Pending: m.about.PendingEmail, New: wish}
 	if _, err := accounts.Canonical(wish); err != nil {
 		why := fault.Refusal{Code: fault.BadRequest}
 		page.Problem = &Problem{Code: why.Code, Field: FieldEmail, Sentence: Say("address.bad")}

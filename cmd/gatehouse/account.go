@@ -28,6 +28,7 @@ type AccountCommand struct {
 	Enable  AccountEnable  `cmd:"" help:"Let a disabled person in again."`
 	Lock    AccountLock    `cmd:"" help:"Keep a person out until unlock. Their sessions end within a second."`
 	Unlock  AccountUnlock  `cmd:"" help:"Let a locked person in again."`
+	Reset   AccountReset   `cmd:"" help:"Take off a person's authenticator apps and recovery codes, because all are lost, and mail them a link to set up new ones. Make sure who asks first."`
 }
 
 // inside opens the house for one command and closes it afterwards.
@@ -286,5 +287,21 @@ type AccountUnlock struct{ change }
 func (c *AccountUnlock) Run(ctx context.Context, p *program) error {
 	return c.run(ctx, p, " They can sign in.", func(h *house) (accounts.Account, error) {
 		return h.manage.Unlock(ctx, c.Email, c.Reason, events.Operator)
+	})
+}
+
+// AccountReset takes off second authenticators.
+type AccountReset struct{ change }
+
+// Run resets, and prints the link for the day mail does not work.
+func (c *AccountReset) Run(ctx context.Context, p *program) error {
+	return inside(ctx, p, func(h *house) error {
+		a, link, err := h.manage.ResetSecond(ctx, c.Email, c.Reason, events.Operator)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(p.out, "%s has no authenticator any more. Their sessions are over, and they are told.\n", a.Email)
+		fmt.Fprintf(p.out, "With their password, this link lets them set up a new one. It is mailed, and good once, until it is %s old:\n  %s\n", accounts.Enrol.Life(), link.Reveal())
+		return nil
 	})
 }

@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/events"
 	"gatehouse/outbox"
+	"gatehouse/seal"
 	"gatehouse/store"
 )
 
@@ -106,6 +107,9 @@ func (r *loops) arrive(ctx context.Context) error {
 			return nil
 		}
 		var schema *needsMigration
+		if errors.Is(err, seal.ErrForeign) {
+			return next(err, "point keys_dir to the right folder, or put it back from the backup; keys are never made anew for a database that has people")
+		}
 		if err == nil || errors.As(err, &schema) {
 			r.ready.Store(err == nil)
 			return err
