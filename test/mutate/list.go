@@ -42,9 +42,9 @@ var mutations = []mutation{
 	{"an old set of recovery codes still opens",
 		"authenticators/sql.go", "|| err == nil && current != p.Authenticator {", "{",
 		"./authenticators TestANewSetKillsTheOld/sqlite"},
-	{"a second submission from another browser gets the session",
+	{"a token of one browser opens in another",
 		"seal/seal.go", "return []byte(string(p) + \"\\x00\" + binding)", "_ = binding\n\treturn []byte(string(p))",
-		"./test/stories TestASecondSubmissionElsewhereOrLaterIsNoSecondDoor/sqlite"},
+		"./seal TestATokenOpensForItsPurposeBindingAndTime"},
 
 	// ---- pay before you look ----
 	{"six guesses are checked instead of five",
@@ -141,7 +141,7 @@ var mutations = []mutation{
 		"./events TestErasingAPersonLeavesTheLogWhole/sqlite"},
 	{"a mail is sent twice by two nodes",
 		"outbox/sql.go", "ORDER BY due_at, id LIMIT $2`+tx.ForUpdate(),", "ORDER BY due_at, id LIMIT $2`,",
-		"./outbox TestTwoNodesNeverTakeTheSameMailAtOnce/postgres"},
+		"./outbox TestANodeWaitsForTheTakingOfAnotherAndThenFindsNothing/postgres"},
 
 	// ---- the door to the world ----
 	{"another site posts for the reader",
