@@ -52,6 +52,21 @@ func (s *SMTP) Check() error {
 	return err
 }
 
+// Try connects and signs in as Send would, and sends nothing. Its error names the
+// server's answer: it is for operators.
+func (s *SMTP) Try(ctx context.Context) error {
+	var l line
+	defer l.hangUp()
+	client, err := s.client(mail.WithDialContextFunc(l.dialer(ctx, s)))
+	if err != nil {
+		return err
+	}
+	if err := client.DialWithContext(ctx); err != nil {
+		return err
+	}
+	return client.Close()
+}
+
 // Send hands one mail over. Its error is always a *Failure.
 func (s *SMTP) Send(ctx context.Context, m Mail) error {
 	msg, err := message(m, s.From)

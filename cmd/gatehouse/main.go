@@ -49,6 +49,7 @@ type commands struct {
 	Breached BreachedCommand `cmd:"" group:"Look after" help:"Make and ask the filter of breached passwords."`
 
 	Bench       BenchCommand       `cmd:"" group:"Measure" help:"Measure this program on this machine: sign-in, session check, memory, start."`
+	Doctor      DoctorCommand      `cmd:"" group:"Measure" help:"Look the whole installation over; each finding comes with what to do about it."`
 	Healthcheck HealthcheckCommand `cmd:"" group:"Measure" help:"Ask a running server how it is; exits with 1 when it is not well."`
 	Version     VersionCommand     `cmd:"" group:"Measure" help:"Say which build this is."`
 }
