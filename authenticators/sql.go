@@ -16,15 +16,23 @@ import (
 // Load reads all authenticators of an account: the same three queries for every
 // id. For an unknown name load events.Nobody's, which are decoys (see Prepare).
 func Load(tx *store.Tx, keys *seal.Keys, account id.Account) (Kept, error) {
+	k, err := LoadUsual(tx, keys, account)
+	if err != nil {
+		return Kept{}, err
+	}
+	k.Recovery, err = loadRecovery(tx, account)
+	return k, err
+}
+
+// LoadUsual is Load without the recovery codes, which few sign-ins show: two
+// queries for every id.
+func LoadUsual(tx *store.Tx, keys *seal.Keys, account id.Account) (Kept, error) {
 	k := Kept{Account: account, Decoy: account == events.Nobody}
 	var err error
 	if k.Password, err = loadPassword(tx, account); err != nil {
 		return Kept{}, err
 	}
-	if k.TOTP, err = loadTOTP(tx, keys, account); err != nil {
-		return Kept{}, err
-	}
-	k.Recovery, err = loadRecovery(tx, account)
+	k.TOTP, err = loadTOTP(tx, keys, account)
 	return k, err
 }
 

@@ -7,7 +7,9 @@ import (
 	"gatehouse/authenticators"
 	"gatehouse/events"
 	"gatehouse/fault"
+	"gatehouse/id"
 	"gatehouse/limits"
+	"gatehouse/seal"
 	"gatehouse/sessions"
 	"gatehouse/store"
 )
@@ -24,7 +26,7 @@ type charged struct {
 // chargeName spends a try for a name and reads what its password check needs.
 // An unknown name costs the same reads and writes as a known one.
 func (f *Flow) chargeName(ctx context.Context, key string, a attempt, who Who) (charged, error) {
-	return f.charge(ctx, who, func(tx *store.Tx) (accounts.Account, error) {
+	return f.charge(ctx, who, authenticators.LoadUsual, func(tx *store.Tx) (accounts.Account, error) {
 		account, found, err := accounts.ByEmail(tx, key)
 		if !found {
 			account = accounts.Account{ID: events.Nobody, EmailKey: key}
@@ -44,8 +46,8 @@ func (f *Flow) chargeName(ctx context.Context, key string, a attempt, who Who) (
 // chargeCode spends a try for a second authenticator of a known account. A code
 // has a million values, so each budget has one for a month beside it: who knows
 // the password and guesses on for years gets nowhere, and locks only themselves out.
-func (f *Flow) chargeCode(ctx context.Context, a attempt, who Who) (charged, error) {
-	return f.charge(ctx, who, func(tx *store.Tx) (accounts.Account, error) {
+func (f *Flow) chargeCode(ctx context.Context, a attempt, load loader, who Who) (charged, error) {
+	return f.charge(ctx, who, load, func(tx *store.Tx) (accounts.Account, error) {
 		account, found, err := accounts.ByID(tx, a.Account)
 		if !found {
 			account = accounts.Account{ID: events.Nobody}
@@ -64,7 +66,10 @@ func (f *Flow) chargeCode(ctx context.Context, a attempt, who Who) (charged, err
 	})
 }
 
-func (f *Flow) charge(ctx context.Context, who Who, find func(*store.Tx) (accounts.Account, error), budget func(charged) []limits.Subject) (charged, error) {
+// loader reads as much of an account's authenticators as a check needs.
+type loader func(*store.Tx, *seal.Keys, id.Account) (authenticators.Kept, error)
+
+func (f *Flow) charge(ctx context.Context, who Who, load loader, find func(*store.Tx) (accounts.Account, error), budget func(charged) []limits.Subject) (charged, error) {
 	var c charged
 	err := f.Store.Essential(ctx, func(tx *store.Tx) (err error) {
 		c = charged{}
@@ -81,7 +86,7 @@ func (f *Flow) charge(ctx context.Context, who Who, find func(*store.Tx) (accoun
 		if !c.answer.Allowed {
 			return f.tellLimited(tx, c, who)
 		}
-		c.kept, err = authenticators.Load(tx, f.Keys, c.account.ID)
+		c.kept, err = load(tx, f.Keys, c.account.ID)
 		return err
 	})
 	return c, err

@@ -22,16 +22,16 @@ func (f *Flow) showSecond(ctx context.Context, in Input) (Outcome, error) {
 	if a.At != Code {
 		return f.outcome(a, in.Who, &Refusal{Code: fault.AttemptExpired})
 	}
-	c, err := f.chargeCode(ctx, a, in.Who)
+	method, load := proof.TOTP, loader(authenticators.LoadUsual)
+	if in.Do == ShowRecovery {
+		method, load = proof.RecoveryCode, authenticators.Load
+	}
+	c, err := f.chargeCode(ctx, a, load, in.Who)
 	if err != nil {
 		return Outcome{}, err
 	}
 	if !c.answer.Allowed {
 		return f.outcome(a, in.Who, &Refusal{Code: fault.TooManyTries, RetryAfter: c.answer.RetryAfter})
-	}
-	method := proof.TOTP
-	if in.Do == ShowRecovery {
-		method = proof.RecoveryCode
 	}
 	v, err := f.Auth.Check(ctx, method, c.kept, authenticators.Shown{Secret: in.Secret, Now: f.Now()})
 	if err != nil {
