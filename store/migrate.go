@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -31,15 +32,24 @@ type MigrationState struct {
 // A database that a newer release has migrated is left as it is and works, as
 // long as that release is the next one (changes are expand, then contract).
 func (s *Store) Migrate(ctx context.Context) ([]Applied, error) {
-	applied, err := s.migrateOnce(ctx)
-	if err != nil && ctx.Err() == nil {
-		// Where no lock keeps order (two processes on one SQLite file) the
-		// other may have been first.
-		if pending, statusErr := s.Pending(ctx); statusErr == nil && len(pending) == 0 {
-			return applied, nil
+	var all []Applied
+	for left := len(s.migrations) + 1; ; {
+		applied, err := s.migrateOnce(ctx)
+		all = append(all, applied...)
+		if err == nil || ctx.Err() != nil {
+			return all, err
 		}
+		// Where no lock keeps order (two processes on one SQLite file) the other may
+		// have been first, with all of them or with some.
+		pending, statusErr := s.Pending(ctx)
+		switch {
+		case statusErr != nil || len(pending) >= left:
+			return all, err
+		case len(pending) == 0:
+			return all, nil
+		}
+		left = len(pending)
 	}
-	return applied, err
 }
 
 func (s *Store) migrateOnce(ctx context.Context) ([]Applied, error) {
@@ -53,15 +63,18 @@ func (s *Store) migrateOnce(ctx context.Context) ([]Applied, error) {
 		return nil, err
 	}
 	results, err := provider.Up(ctx)
-	if err != nil {
-		_, err = s.judge("migrating", err)
-		return nil, err
+	var partial *goose.PartialError
+	if errors.As(err, &partial) {
+		results = partial.Applied // those before the one that failed
 	}
 	applied := make([]Applied, 0, len(results))
 	for _, r := range results {
 		applied = append(applied, Applied{r.Source.Version, s.migrationName(r.Source.Version), r.Duration})
 	}
-	return applied, nil
+	if err != nil {
+		_, err = s.judge("migrating", err)
+	}
+	return applied, err
 }
 
 func (s *Store) provider(db *sql.DB) (*goose.Provider, error) {
