@@ -170,7 +170,7 @@ func (b *bench) house(ctx context.Context, name string) (*benchHouse, error) {
 	base, cheap := strings.CutSuffix(name, "/cheap")
 	dsn, more := "", ""
 	if base == "postgres" {
-		if dsn, err = b.database(name); err != nil {
+		if dsn, err = b.database(); err != nil {
 			return nil, err
 		}
 	}
@@ -183,14 +183,14 @@ func (b *bench) house(ctx context.Context, name string) (*benchHouse, error) {
 	return h, err
 }
 
-func (b *bench) database(name string) (dsn string, err error) {
+func (b *bench) database() (dsn string, err error) {
 	if b.server == "" {
 		if b.temp, err = pgtemp.Start(pgtemp.Options{Durable: true}); err != nil {
 			return "", next(err, "install PostgreSQL, or name a server with --postgres")
 		}
 		b.server = b.temp.URL
 	}
-	name = "gatehouse_bench_" + strings.ToLower(rand.Text()[:8])
+	name := "gatehouse_bench_" + strings.ToLower(rand.Text()[:8])
 	if dsn, err = pgtemp.MakeDatabase(b.server, name); err != nil {
 		return "", next(err, "give --postgres a user who may make databases, as postgres://user@host/name")
 	}

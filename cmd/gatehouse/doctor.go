@@ -178,7 +178,7 @@ func (d *doctor) clock(ctx context.Context) {
 		d.add("clock", warning, "ask again once the database answers", "%v", err)
 		return
 	}
-	if behind := floor.Sub(time.Now()); behind > noticeBehind {
+	if behind := time.Until(floor); behind > noticeBehind {
 		d.add("clock", failure, "timedatectl set-ntp true", "is %s behind what the database has seen already", behind.Round(time.Second))
 		return
 	}
