@@ -2,6 +2,7 @@ package flow
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"gatehouse/accounts"
@@ -132,7 +133,9 @@ func (f *Flow) rehash(ctx context.Context, c charged, v authenticators.Verdict, 
 // last commit does not decide again; what is recorded is that somebody knows it.
 func (f *Flow) passwordShown(ctx context.Context, a attempt, c charged, v authenticators.Verdict, in Input) (Outcome, error) {
 	a.Account, a.Email, a.Name = c.account.ID, c.account.Email, c.account.Name
-	a.Proofs = append(withoutMethod(a.Proofs, proof.Password), v.Proof)
+	// Only the password: a code that was shown before it, for a link that has run
+	// out since, is asked for again. So a password never ends an attempt.
+	a.Proofs = []proof.Proof{v.Proof}
 	a.Tries = append(a.Tries, c.answer.Spent...)
 	if a.Purpose != Fresh {
 		a.Why = f.mustChange(ctx, c.kept, in.Secret)
@@ -200,6 +203,8 @@ func withoutMethod(ps []proof.Proof, m proof.Method) []proof.Proof {
 func (f *Flow) goOn(ctx context.Context, a attempt, fs facts, who Who) (Outcome, error) {
 	a.At = next(a, fs)
 	switch a.At {
+	case Done:
+		return Outcome{}, fault.New(fault.Internal, errors.New("flow: a password alone ended an attempt"))
 	case Enrol:
 		if err := f.startEnrolment(&a); err != nil {
 			return Outcome{}, err

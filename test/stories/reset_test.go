@@ -2,6 +2,7 @@ package stories
 
 import (
 	"testing"
+	"time"
 
 	"gatehouse/events"
 	"gatehouse/outbox"
@@ -42,6 +43,25 @@ func TestALinkThatALostAuthenticatorLeftBehindEnrolsNothingWithoutThePassword(t 
 		mallory.API("/link", map[string]any{"token": token}).Asks("password")
 		if r := mallory.API("/signin/enrol-totp", map[string]any{"code": "123456"}); r.Next() == "recovery-codes" {
 			t.Errorf("enrolled without the password: %s", r.Body)
+		}
+	})
+}
+
+func TestACodeForALinkThatRanOutMeanwhileIsAskedForAgainAfterThePassword(t *testing.T) {
+	house.Each(t, func(t *testing.T, h *house.House) {
+		alice := h.Person("alice")
+		alice.API("/forgot", map[string]any{"email": alice.Email}).Asks("link-sent")
+		token := h.Link(alice.Email, outbox.Reset)
+		h.Clock.Forward(20 * time.Minute)
+		alice.API("/link", map[string]any{"token": token}).Asks("totp")
+		h.Clock.Forward(15 * time.Minute) // the link is too old now, the attempt is not
+		alice.ShowsCode(alice.NextCode()).Asks("password")
+		if r := alice.ShowsPassword(); r.Next() != "totp" {
+			t.Fatalf("a password ended an attempt: %s", r.Body)
+		}
+		alice.ShowsCode(alice.NextCode()).Asks("done")
+		if alice.Inside() != 200 {
+			t.Errorf("alice is not in: %d", alice.Inside())
 		}
 	})
 }
