@@ -51,7 +51,11 @@ func main() {
 		os.Exit(1)
 	}
 	b := bench{root: ".", jobs: *jobs}
-	if err := b.run(ctx, wanted); err != nil {
+	err := b.inPlace(mutations) // all of them, however few are to run
+	if err == nil {
+		err = b.run(ctx, wanted)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
