@@ -24,6 +24,13 @@ func Load(tx *store.Tx, keys *seal.Keys, account id.Account) (Kept, error) {
 	return k, err
 }
 
+// LoadPassword is Load of the password alone: one query, so that a wrong password
+// takes the same time whatever else the account holds.
+func LoadPassword(tx *store.Tx, _ *seal.Keys, account id.Account) (Kept, error) {
+	p, err := loadPassword(tx, account)
+	return Kept{Account: account, Decoy: account == events.Nobody, Password: p}, err
+}
+
 // LoadUsual is Load without the recovery codes, which few sign-ins show: two
 // queries for every id.
 func LoadUsual(tx *store.Tx, keys *seal.Keys, account id.Account) (Kept, error) {

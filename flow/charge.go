@@ -26,7 +26,7 @@ type charged struct {
 // chargeName spends a try for a name and reads what its password check needs.
 // An unknown name costs the same reads and writes as a known one.
 func (f *Flow) chargeName(ctx context.Context, key string, a attempt, who Who) (charged, error) {
-	return f.charge(ctx, who, authenticators.LoadUsual, func(tx *store.Tx) (accounts.Account, error) {
+	return f.charge(ctx, who, authenticators.LoadPassword, func(tx *store.Tx) (accounts.Account, error) {
 		account, found, err := accounts.ByEmail(tx, key)
 		if !found {
 			account = accounts.Account{ID: events.Nobody, EmailKey: key}

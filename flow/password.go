@@ -141,7 +141,11 @@ func (f *Flow) passwordShown(ctx context.Context, a attempt, c charged, v authen
 		a.Why = f.mustChange(ctx, c.kept, in.Secret)
 	}
 	var linkGood bool
+	var kept authenticators.Kept
 	err := f.Store.Essential(ctx, func(tx *store.Tx) (err error) {
+		if kept, err = authenticators.LoadUsual(tx, f.Keys, a.Account); err != nil {
+			return err
+		}
 		if linkGood, err = f.linkStands(tx, a, c.account); err != nil {
 			return err
 		}
@@ -153,7 +157,7 @@ func (f *Flow) passwordShown(ctx context.Context, a attempt, c charged, v authen
 	if err != nil {
 		return Outcome{}, err
 	}
-	return f.goOn(ctx, a, factsOf(c.kept, linkGood, a.Why), in.Who)
+	return f.goOn(ctx, a, factsOf(kept, linkGood, a.Why), in.Who)
 }
 
 // mustChange says why a password that is right must be replaced before a session
