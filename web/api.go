@@ -6,7 +6,6 @@ import (
 
 	"gatehouse/fault"
 	"gatehouse/flow"
-	"gatehouse/manage"
 )
 
 // openAPI describes the API, by hand. Tests hold it against the route table and
@@ -183,19 +182,9 @@ func (s *Server) ours(token string) bool {
 func (s *Server) apiSignOut(r *Request) error {
 	token, _ := s.sessionToken(r.HTTP)
 	t, _, err := s.Sessions.Check(token, s.Now())
-	if err != nil && fault.Of(err) != fault.NotSignedIn {
+	if err := r.leave(t, err); err != nil {
 		return err
 	}
-	if err == nil {
-		who, err := r.Who()
-		if err != nil {
-			return err
-		}
-		if err := s.Manage.SignOut(r.Context(), manage.Caller{Ticket: t, Who: who}); err != nil {
-			return err
-		}
-	}
-	r.ClearSession()
 	r.w.WriteHeader(http.StatusNoContent)
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"gatehouse/flow"
 	"gatehouse/manage"
 	"gatehouse/seal"
+	"gatehouse/sessions"
 )
 
 // front is the bare address.
@@ -484,6 +485,15 @@ func (s *Server) fresh(r *Request) error {
 
 func (s *Server) signOut(r *Request) error {
 	t, err := r.Session()
+	if err := r.leave(t, err); err != nil {
+		return err
+	}
+	return r.Redirect("/signed-out")
+}
+
+// leave ends the session of a ticket that was just checked, with what the check
+// said, and drops the cookies. Leaving a session that is over is no error.
+func (r *Request) leave(t sessions.Ticket, err error) error {
 	if err != nil && fault.Of(err) != fault.NotSignedIn {
 		return err
 	}
@@ -492,12 +502,12 @@ func (s *Server) signOut(r *Request) error {
 		if err != nil {
 			return err
 		}
-		if err := s.Manage.SignOut(r.Context(), manage.Caller{Ticket: t, Who: who}); err != nil {
+		if err := r.server.Manage.SignOut(r.Context(), manage.Caller{Ticket: t, Who: who}); err != nil {
 			return err
 		}
 	}
 	r.ClearSession()
-	return r.Redirect("/signed-out")
+	return nil
 }
 
 func (s *Server) signedOut(r *Request) error { return r.Render(r.Frame(), SignedOut{}) }
