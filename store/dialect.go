@@ -14,8 +14,11 @@ import (
 type dialect struct {
 	goose        goose.Dialect
 	blob, serial string // what {{blob}} and {{serial}} stand for
+	xid          string // the default of a column that keeps the writing transaction
+	feedOrder    string // the column of changes that a place counts
 	forUpdate    string
-	findTable    string // counts the tables called $1
+	feedTrigger  func(line string) string // writes the triggers that {{feed …}} asks for
+	findTable    string                   // counts the tables called $1
 	judge        func(error) verdict
 	undone       func(error) bool                   // a commit error that certainly rolled back
 	migrate      func() (*sql.DB, error)            // a connection without the deadlines of the pools

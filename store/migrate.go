@@ -100,7 +100,8 @@ func (s *Store) provider(db *sql.DB) (*goose.Provider, error) {
 }
 
 func (d dialect) translate(text string) string {
-	return strings.NewReplacer("{{blob}}", d.blob, "{{serial}}", d.serial).Replace(text)
+	text = strings.NewReplacer("{{blob}}", d.blob, "{{serial}}", d.serial, "{{xid}}", d.xid).Replace(text)
+	return feedLine.ReplaceAllStringFunc(text, d.feedTrigger)
 }
 
 func (s *Store) migrationName(version int64) string {

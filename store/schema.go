@@ -257,6 +257,132 @@ CREATE INDEX devices_account ON devices (account);
 DROP INDEX outbox_due;
 CREATE INDEX outbox_due ON outbox (due_at) WHERE sent_at IS NULL AND given_up = 0;
 CREATE INDEX outbox_made ON outbox (made_at);
+`}, {3, "a log with readers, and a standby", `
+-- store
+CREATE TABLE changes ( -- the change feed: which rows were written, never what
+	seq  {{serial}},
+	xid  BIGINT NOT NULL, -- PostgreSQL's transaction; 0 in SQLite, where seq is the order of commits
+	tbl  TEXT NOT NULL,
+	key  TEXT NOT NULL    -- JSON list of the row's primary key
+);
+CREATE INDEX changes_xid ON changes (xid);
+CREATE TABLE feed ( -- one row: which history this database holds
+	id           BIGINT PRIMARY KEY,
+	incarnation  TEXT NOT NULL, -- made anew when the database turns out to be another one (a restore)
+	system       TEXT NOT NULL, -- PostgreSQL: system identifier and timeline
+	complete_from  BIGINT NOT NULL, -- the lowest place from which changes are still kept
+	made_at      BIGINT NOT NULL
+);
+CREATE TABLE handed ( -- journal entries of standbys that have been applied here: once each
+	entry      TEXT PRIMARY KEY,
+	from_node  TEXT NOT NULL,
+	made_at    BIGINT NOT NULL,
+	handed_at  BIGINT NOT NULL,
+	rows_in    BIGINT NOT NULL,
+	conflicts  BIGINT NOT NULL
+);
+ALTER TABLE nodes ADD COLUMN place BIGINT NOT NULL DEFAULT 0; -- of this node's standby in changes
+CREATE TABLE pulses ( -- a write that proves the database takes writes
+	node  TEXT PRIMARY KEY,
+	at    BIGINT NOT NULL
+);
+
+-- rejoin
+CREATE TABLE conflicts ( -- what a hand-over found that should not have happened, and what was done
+	id       TEXT PRIMARY KEY,
+	entry    TEXT NOT NULL,
+	tbl      TEXT NOT NULL,
+	key      TEXT NOT NULL,
+	rule     TEXT NOT NULL,
+	account  TEXT NOT NULL,
+	detail   TEXT NOT NULL, -- JSON: codes only
+	made_at  BIGINT NOT NULL,
+	version  BIGINT NOT NULL,
+	node     TEXT NOT NULL
+);
+CREATE INDEX conflicts_made ON conflicts (made_at);
+
+-- events
+ALTER TABLE events ADD COLUMN xid BIGINT NOT NULL DEFAULT {{xid}};
+CREATE INDEX events_xid ON events (xid);
+CREATE TABLE places ( -- how far each follower of the log has read
+	name         TEXT PRIMARY KEY,
+	low          BIGINT NOT NULL, -- everything before this has been read …
+	high         BIGINT NOT NULL, -- … and between low and high everything up to position
+	position     BIGINT NOT NULL,
+	incarnation  TEXT NOT NULL,
+	token        BIGINT NOT NULL, -- fencing: it grows with every new holder, and only its holder moves the place
+	holder       TEXT NOT NULL,
+	lease_until  BIGINT NOT NULL, -- on the database's clock
+	moved_at     BIGINT NOT NULL,
+	version      BIGINT NOT NULL,
+	node         TEXT NOT NULL
+);
+CREATE TABLE parked ( -- events a follower could not handle, and those that must wait behind them
+	follower  TEXT NOT NULL,
+	event     TEXT NOT NULL,
+	position  BIGINT NOT NULL,
+	lane      TEXT NOT NULL, -- what must stay in order: an account, or the event itself
+	why       TEXT NOT NULL,
+	tries     BIGINT NOT NULL,
+	next_at   BIGINT NOT NULL,
+	made_at   BIGINT NOT NULL,
+	version   BIGINT NOT NULL,
+	node      TEXT NOT NULL,
+	PRIMARY KEY (follower, event)
+);
+CREATE INDEX parked_lane ON parked (follower, lane, position);
+
+-- outbox
+ALTER TABLE outbox ADD COLUMN channel TEXT NOT NULL DEFAULT 'mail'; -- mail, hook
+ALTER TABLE outbox ADD COLUMN lane TEXT NOT NULL DEFAULT '';        -- keyed hash of the recipient, or the receiver's id: one effect of a lane at a time
+DROP INDEX outbox_due;
+CREATE INDEX outbox_due ON outbox (channel, due_at) WHERE sent_at IS NULL AND given_up = 0;
+
+-- hooks
+CREATE TABLE hooks ( -- receivers of web-hooks
+	id            TEXT PRIMARY KEY,
+	organisation  TEXT, -- NULL: the whole installation
+	name          TEXT NOT NULL,
+	url           TEXT NOT NULL,
+	secrets       {{blob}} NOT NULL, -- sealed for hooks/id/secrets: JSON list, newest first
+	kinds         TEXT NOT NULL,     -- JSON list of event kinds or prefixes ending in *
+	state         TEXT NOT NULL,     -- on, off
+	made_at       BIGINT NOT NULL,
+	version       BIGINT NOT NULL,
+	node          TEXT NOT NULL
+);
+
+-- canary
+CREATE TABLE canaries ( -- the last sign-in of each node's canary: it proves the write a person's would make
+	canary   TEXT PRIMARY KEY, -- the node it belongs to
+	account  TEXT NOT NULL,
+	attempt  TEXT NOT NULL,
+	secret   {{blob}} NOT NULL, -- sealed for canaries/canary/secret: what it shows
+	at       BIGINT NOT NULL,
+	version  BIGINT NOT NULL,
+	node     TEXT NOT NULL
+);
+
+-- feed triggers, one line a table: {{feed table key,columns}} or {{feed table key,columns of columns,that,matter}}
+{{feed nodes id of program}}
+{{feed organisations id}}
+{{feed memberships organisation,account}}
+{{feed policies id}}
+{{feed clients id}}
+{{feed accounts id}}
+{{feed links id}}
+{{feed passwords account}}
+{{feed totp id}}
+{{feed totp_used authenticator,step}}
+{{feed recovery_sets account}}
+{{feed recovery_codes recovery_set,slot}}
+{{feed sessions id of epoch,proofs,absolute_until,ended_at,ended_why,version}}
+{{feed revocations kind,subject}}
+{{feed devices device,account of version}}
+{{feed tries key}}
+{{feed account_keys account}}
+{{feed canaries canary}}
 `}}
 
 type migration struct {

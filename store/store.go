@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"net"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -42,6 +43,13 @@ type Options struct {
 	Deadline time.Duration
 	// Now is the clock that Tx.Now tells.
 	Now func() time.Time
+	// Standby is nil where there is none: then Essential is Do.
+	Standby *StandbyOptions
+	// Peers are asked before the standby is used; nil when this node is the only one.
+	Peers Peers
+	// Dial connects to PostgreSQL; nil dials straight. Peers lend one that goes
+	// through them when this node is cut off.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Store is an open database. Its methods may be called from any goroutine.
