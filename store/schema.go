@@ -364,7 +364,7 @@ CREATE TABLE canaries ( -- the last sign-in of each node's canary: it proves the
 	node     TEXT NOT NULL
 );
 
--- feed triggers, one line a table: {{feed table key,columns}} or {{feed table key,columns of columns,that,matter}}
+-- what the standby holds, one line a table (feedline.go)
 {{feed nodes id of program}}
 {{feed organisations id}}
 {{feed memberships organisation,account}}
