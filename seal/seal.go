@@ -6,7 +6,8 @@
 //
 //	vault   seals values in the database, bound to table, row and column
 //	tokens  seals attempts, session tickets and device tokens, bound to purpose and browser
-//	pepper  keyed PRF in front of password and recovery-code hashes
+//	pepper  keyed PRF in front of password and recovery-code hashes; keys for other
+//	        purposes are derived from it (Derive), each for one purpose alone
 //
 // In each, the newest key makes and every listed key still verifies.
 package seal
