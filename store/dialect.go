@@ -15,7 +15,11 @@ type dialect struct {
 	goose        goose.Dialect
 	blob, serial string // what {{blob}} and {{serial}} stand for
 	xid          string // the default of a column that keeps the writing transaction
+	rowList      string // what a list of rows begins with
 	feedOrder    string // the column of changes that a place counts
+	horizon      string // the first transaction that is not over; "" where writers take turns
+	clock        string // the database's clock in microseconds; "" where it has none of its own
+	system       string // which database server this is, and of which history; "" where a file is a file
 	forUpdate    string
 	feedTrigger  func(line string) string // writes the triggers that {{feed …}} asks for
 	findTable    string                   // counts the tables called $1

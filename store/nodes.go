@@ -21,10 +21,10 @@ func (s *Store) Floor(ctx context.Context) (time.Time, error) {
 // less than it wrote before.
 func (s *Store) SeenNow(ctx context.Context) error {
 	return s.Background(ctx, func(tx *Tx) error {
-		_, err := tx.Exec(`INSERT INTO nodes (id, started_at, seen_at, program) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (id) DO UPDATE SET started_at = excluded.started_at, program = excluded.program,
+		_, err := tx.Exec(`INSERT INTO nodes (id, started_at, seen_at, program, place) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (id) DO UPDATE SET started_at = excluded.started_at, program = excluded.program, place = excluded.place,
 				seen_at = CASE WHEN excluded.seen_at > nodes.seen_at THEN excluded.seen_at ELSE nodes.seen_at END`,
-			tx.Node(), Micros(s.startedAt), Micros(tx.Now()), program())
+			tx.Node(), Micros(s.startedAt), Micros(tx.Now()), program(), s.standby.place())
 		return err
 	})
 }

@@ -353,7 +353,7 @@ CREATE TABLE hooks ( -- receivers of web-hooks
 	node          TEXT NOT NULL
 );
 
--- canary
+-- flow
 CREATE TABLE canaries ( -- the last sign-in of each node's canary: it proves the write a person's would make
 	canary   TEXT PRIMARY KEY, -- the node it belongs to
 	account  TEXT NOT NULL,
@@ -365,7 +365,7 @@ CREATE TABLE canaries ( -- the last sign-in of each node's canary: it proves the
 );
 
 -- what the standby holds, one line a table (feedline.go)
-{{feed nodes id of program}}
+{{feed nodes id}}
 {{feed organisations id}}
 {{feed memberships organisation,account}}
 {{feed policies id}}

@@ -27,7 +27,7 @@ func (s *Store) openSQLite(o Options) error {
 		return err
 	}
 	s.dialect = dialect{
-		goose: goose.DialectSQLite3, blob: "BLOB", serial: "INTEGER PRIMARY KEY AUTOINCREMENT", xid: "0", feedOrder: "seq", feedTrigger: triggerSQLite,
+		goose: goose.DialectSQLite3, blob: "BLOB", serial: "INTEGER PRIMARY KEY AUTOINCREMENT", xid: "0", feedOrder: "seq", rowList: "VALUES ", feedTrigger: triggerSQLite,
 		findTable: "SELECT COUNT(*) AS n FROM sqlite_master WHERE type = 'table' AND name = $1",
 		judge:     judgeSQLite, undone: undoneInSQLite,
 		migrate: func() (*sql.DB, error) { return sql.Open("sqlite", sqliteDSN(path, false, 10*time.Second)) },

@@ -1,9 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"gatehouse/id"
@@ -101,6 +105,249 @@ type State struct {
 	Handed       int64     // entries handed over by this process
 	Conflicts    int64     // found by this process
 	Resyncs      int64
-	Shed         int64 // analytics events not kept because the disk is full
-	Peers        int   // that answered last
+	Shed         int64    // analytics events not kept because the disk is full
+	Peers        int      // that answered last
+	Refused      []string // files that were set aside at the start
+}
+
+// standby is a node's own copy of what signing in needs, and the journal of what
+// was done on it. A nil standby is none.
+type standby struct {
+	o       StandbyOptions
+	peers   Peers
+	primary *Store
+	copy    *Store // standby.db: the same schema, fed from the primary
+	journal *journal
+	claims  claims
+	nudge   chan struct{} // wakes Follow's loop
+
+	turn sync.Mutex // one round of Follow at a time
+
+	mu    sync.Mutex
+	up    bool // the primary answered last
+	state State
+	meta  meta           // what the copy says of itself
+	seen  map[int64]bool // changes applied already although the place could not pass them
+	saved time.Time      // when meta was last written
+	tidy  time.Time      // when old changes were last deleted
+	share int            // nodes that were alive when the primary was last followed
+}
+
+const (
+	defaultWait   = 700 * time.Millisecond
+	defaultMaxAge = 24 * time.Hour
+)
+
+// openStandby prepares the node's standby. A copy that is broken or not ours is
+// moved aside and built anew; only a folder that cannot be written is an error.
+func (s *Store) openStandby(o Options) error {
+	sb := &standby{o: *o.Standby, peers: o.Peers, primary: s, up: true, seen: map[int64]bool{}, nudge: make(chan struct{}, 1), share: 1}
+	sb.o.Wait, sb.o.MaxAge = cmp.Or(sb.o.Wait, defaultWait), cmp.Or(sb.o.MaxAge, defaultMaxAge)
+	sb.claims.now = o.Now
+	sb.state = State{Standby: true, Since: o.Now()}
+	if sb.o.Log == nil {
+		sb.o.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := sb.openFiles(o); err != nil {
+		return err
+	}
+	s.standby = sb
+	return sb.redo()
+}
+
+func (sb *standby) close() error {
+	if sb == nil {
+		return nil
+	}
+	return errors.Join(sb.copy.close(), sb.journal.close())
+}
+
+// errFlipped says that the primary took over while this call waited for its turn
+// on the standby.
+var errFlipped = errors.New("store: the primary is back")
+
+// errClaimed says that another node has used up what this call was about to.
+var errClaimed = errors.New("store: claimed by another node")
+
+// essential runs fn on the primary and, when that does not answer, on the standby.
+func (s *Store) essential(ctx context.Context, class func(*Store) pool, fn func(*Tx) error) error {
+	sb := s.standby
+	if sb == nil {
+		return s.runCall(ctx, class(s), s.newCall(s.deadline), fn)
+	}
+	c := s.newCall(sb.o.Wait)
+	for tries := 0; ; tries++ {
+		down := sb.primaryDown()
+		if down == nil {
+			down = s.runCall(ctx, class(s), c, fn)
+			if !isOutage(down) || ctx.Err() != nil {
+				return down
+			}
+			sb.lost(down)
+		}
+		err := sb.call(ctx, class(sb.copy), call{c.name, s.deadline}, fn)
+		var taken *claimed
+		if errors.As(err, &taken) {
+			if err := sb.markUsed(ctx, taken.facts); err != nil {
+				return err
+			}
+		}
+		again := errors.Is(err, errFlipped) || errors.Is(err, errClaimed)
+		if !again || tries > 3 {
+			return orOutage(err, again, down)
+		}
+	}
+}
+
+func orOutage(err error, again bool, down error) error {
+	if again {
+		return unavailable(down)
+	}
+	return err
+}
+
+// call runs fn on the copy, if that may be believed.
+func (sb *standby) call(ctx context.Context, p pool, c call, fn func(*Tx) error) error {
+	if why := sb.unusable(); why != "" {
+		return unavailable(fmt.Errorf("the primary does not answer, and the standby is not to be used: %s", why))
+	}
+	return sb.copy.runCall(ctx, p, c, fn)
+}
+
+// Why a standby is not to be used.
+const (
+	whyLoading = "loading" // it has never held all that the primary had
+	whyTooOld  = "too-old"
+	whyBroken  = "broken" // its last write failed: a full or dead disk
+)
+
+func (sb *standby) unusable() string {
+	sb.mu.Lock()
+	defer sb.mu.Unlock()
+	return sb.unusableNow()
+}
+
+func (sb *standby) unusableNow() string {
+	switch {
+	case sb.meta.Place == 0:
+		return whyLoading
+	case sb.primary.now().Sub(Time(sb.meta.FollowedAt)) > sb.o.MaxAge:
+		return whyTooOld
+	}
+	return ""
+}
+
+// primaryDown is nil while the primary answers, and otherwise the outage.
+func (sb *standby) primaryDown() error {
+	if sb == nil {
+		return nil
+	}
+	sb.mu.Lock()
+	defer sb.mu.Unlock()
+	if sb.up {
+		return nil
+	}
+	return unavailable(errors.New("the primary did not answer when last asked"))
+}
+
+// lost remembers that the primary does not answer, so that the next caller need
+// not find out; Follow finds out when it does again.
+func (sb *standby) lost(cause error) {
+	sb.mu.Lock()
+	first := sb.up
+	if first {
+		sb.up, sb.state.Since = false, sb.primary.now()
+	}
+	sb.mu.Unlock()
+	if first {
+		sb.o.Log.Error("the primary database does not answer; sign-ins go on from the standby", "cause", cause)
+		sb.wake()
+	}
+}
+
+// flip gives the calls back to the primary once it has all that was done here:
+// nobody writes to the copy meanwhile, so that no code used here is good there.
+func (sb *standby) flip(ctx context.Context, settle Settle) error {
+	gate := sb.copy.foreground.write.gate
+	if err := gate.enter(ctx, foregroundRank); err != nil {
+		return err
+	}
+	defer gate.leave()
+	if err := sb.handOver(ctx, settle); err != nil {
+		return err
+	}
+	sb.mu.Lock()
+	dark := sb.primary.now().Sub(sb.state.Since)
+	sb.up, sb.state.Since = true, sb.primary.now()
+	sb.mu.Unlock()
+	sb.o.Log.Info("the primary database answers again and has all that was done on the standby", "away", dark.String())
+	return nil
+}
+
+func (sb *standby) wake() {
+	select {
+	case sb.nudge <- struct{}{}:
+	default:
+	}
+}
+
+// Nudged tells a loop that calls Follow to do so now. Without a standby it never does.
+func (s *Store) Nudged() <-chan struct{} {
+	if s.standby == nil {
+		return nil
+	}
+	return s.standby.nudge
+}
+
+// State tells how this node stands. It asks nobody.
+func (s *Store) State() State {
+	sb := s.standby
+	if sb == nil {
+		return State{}
+	}
+	sb.mu.Lock()
+	defer sb.mu.Unlock()
+	state := sb.state
+	state.Why = sb.unusableNow()
+	state.Usable = state.Why == ""
+	state.FollowedAt = time.Time{}
+	if sb.meta.FollowedAt != 0 {
+		state.FollowedAt = Time(sb.meta.FollowedAt)
+	}
+	switch {
+	case sb.up:
+		state.Tier = TierNone
+	case state.Usable:
+		state.Tier = Tier2
+	default:
+		state.Tier = Tier1
+	}
+	return state
+}
+
+// Standby says whether this transaction runs on the node's own standby.
+func (t *Tx) Standby() bool { return t.store.isStandby }
+
+// StandbyAge is how long ago the standby last held all that the primary had; zero
+// on the primary.
+func (t *Tx) StandbyAge() time.Duration {
+	if !t.store.isStandby {
+		return 0
+	}
+	sb := t.store.standby
+	sb.mu.Lock()
+	defer sb.mu.Unlock()
+	return max(0, t.store.now().Sub(Time(sb.meta.FollowedAt)))
+}
+
+// Share is among how many nodes a limit is divided: on a standby, as many as were
+// alive when the primary was last followed, because each counts alone; 1 on the primary.
+func (t *Tx) Share() int {
+	if !t.store.isStandby {
+		return 1
+	}
+	sb := t.store.standby
+	sb.mu.Lock()
+	defer sb.mu.Unlock()
+	return max(1, sb.share)
 }

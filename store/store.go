@@ -16,11 +16,14 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,6 +46,8 @@ type Options struct {
 	Deadline time.Duration
 	// Now is the clock that Tx.Now tells.
 	Now func() time.Time
+	// Rand names calls (Tx.Mark) and histories of the database.
+	Rand io.Reader
 	// Standby is nil where there is none: then Essential is Do.
 	Standby *StandbyOptions
 	// Peers are asked before the standby is used; nil when this node is the only one.
@@ -63,7 +68,17 @@ type Store struct {
 	startedAt  time.Time
 	migrations []migration
 	pauses     atomic.Uint64 // seeds the jitter
+	calls      atomic.Uint64
+	run        string // names this run of the process in what its calls write
+	random     io.Reader
+	standby    *standby // nil where there is none
 	close      func() error
+
+	shapes sync.Map // table → its columns here
+
+	// Of a standby's own store:
+	isStandby    bool
+	beforeCommit func(*Tx) error // nil on a primary
 }
 
 // class is what one kind of work may use.
@@ -80,13 +95,18 @@ type pool struct {
 // Open checks the options and prepares the pools. It does not migrate, and a
 // PostgreSQL that is away now is found when it is back.
 func Open(_ context.Context, o Options) (*Store, error) {
-	if o.Now == nil {
-		return nil, errors.New("store: no clock")
+	if o.Now == nil || o.Rand == nil {
+		return nil, errors.New("store: no clock, or no randomness")
 	}
 	if o.Deadline == 0 {
 		o.Deadline = 5 * time.Second
 	}
-	s := &Store{node: o.Node, deadline: o.Deadline, now: o.Now, startedAt: o.Now(), migrations: migrations}
+	s := &Store{node: o.Node, deadline: o.Deadline, now: o.Now, startedAt: o.Now(), migrations: migrations, random: o.Rand}
+	name := make([]byte, 12)
+	if _, err := io.ReadFull(o.Rand, name); err != nil {
+		return nil, err
+	}
+	s.run = hex.EncodeToString(name)
 	var err error
 	switch scheme, _, _ := strings.Cut(o.DSN, ":"); scheme {
 	case "sqlite":
@@ -96,6 +116,9 @@ func Open(_ context.Context, o Options) (*Store, error) {
 	default:
 		err = errors.New("store: the database address must begin with sqlite: or postgres://")
 	}
+	if err == nil && o.Standby != nil {
+		err = s.openStandby(o)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +126,7 @@ func Open(_ context.Context, o Options) (*Store, error) {
 }
 
 // Close ends every connection.
-func (s *Store) Close() error { return s.close() }
+func (s *Store) Close() error { return errors.Join(s.standby.close(), s.close()) }
 
 // Node names the process that this store writes for.
 func (s *Store) Node() id.Node { return s.node }
@@ -115,33 +138,40 @@ func (s *Store) Node() id.Node { return s.node }
 // Isolation is READ COMMITTED on PostgreSQL (lock what you decide on with
 // ForUpdate); on SQLite writers take turns.
 func (s *Store) Do(ctx context.Context, fn func(*Tx) error) error {
-	return s.run(ctx, s.foreground.write, fn)
+	return s.onPrimary(ctx, s.foreground.write, fn)
 }
 
 // Read runs fn on one unchanging view of the data; writing fails.
 func (s *Store) Read(ctx context.Context, fn func(*Tx) error) error {
-	return s.run(ctx, s.foreground.read, fn)
+	return s.onPrimary(ctx, s.foreground.read, fn)
 }
-
-// Essential is Do for what must work while the primary is away: sign-in,
-// sessions, permissions, tokens (DESIGN §5). Until the standby exists it is Do.
-func (s *Store) Essential(ctx context.Context, fn func(*Tx) error) error { return s.Do(ctx, fn) }
-
-// EssentialRead is to Read what Essential is to Do.
-func (s *Store) EssentialRead(ctx context.Context, fn func(*Tx) error) error { return s.Read(ctx, fn) }
 
 // Background is Do for work nobody waits for: it has its own connections, and on
 // SQLite a waiting foreground writer goes first.
 func (s *Store) Background(ctx context.Context, fn func(*Tx) error) error {
-	return s.run(ctx, s.background.write, fn)
+	return s.onPrimary(ctx, s.background.write, fn)
 }
 
 // BackgroundRead is to Read what Background is to Do.
 func (s *Store) BackgroundRead(ctx context.Context, fn func(*Tx) error) error {
-	return s.run(ctx, s.background.read, fn)
+	return s.onPrimary(ctx, s.background.read, fn)
 }
 
-// Ping asks the database for an answer, over a foreground connection.
+// Essential is Do for what must work while the primary is away: sign-in,
+// sessions, permissions, tokens (DESIGN §5). When the primary does not answer
+// within StandbyOptions.Wait, fn runs on the standby, in the same call: so
+// whatever fn writes has an id fixed before (Tx.Mark), and its rows are a fact
+// that is handed over when the primary is back. Without a standby it is Do.
+func (s *Store) Essential(ctx context.Context, fn func(*Tx) error) error {
+	return s.essential(ctx, func(on *Store) pool { return on.foreground.write }, fn)
+}
+
+// EssentialRead is to Read what Essential is to Do.
+func (s *Store) EssentialRead(ctx context.Context, fn func(*Tx) error) error {
+	return s.essential(ctx, func(on *Store) pool { return on.foreground.read }, fn)
+}
+
+// Ping asks the primary for an answer, over a foreground connection.
 func (s *Store) Ping(ctx context.Context) error {
 	return s.Read(ctx, func(tx *Tx) error {
 		var one int64
@@ -153,15 +183,49 @@ func (s *Store) Ping(ctx context.Context) error {
 // sent and no answer came: the transaction may have happened or not.
 var ErrOutcomeUnknown = errors.New("store: it is unknown whether the transaction was committed")
 
-// run is the one way into the database.
-func (s *Store) run(ctx context.Context, p pool, fn func(*Tx) error) error {
+// outage is the cause of every Unavailable that the store itself finds: fn may
+// answer Unavailable for reasons that no other database would mend.
+type outage struct{ cause error }
+
+func (o *outage) Error() string { return o.cause.Error() }
+func (o *outage) Unwrap() error { return o.cause }
+
+func unavailable(cause error) error { return fault.New(fault.Unavailable, &outage{cause}) }
+
+func isOutage(err error) bool {
+	var o *outage
+	return errors.As(err, &o)
+}
+
+// call is one use of the store: what it writes is named after it, on every run of
+// fn and on whichever database fn ends up.
+type call struct {
+	name     string
+	deadline time.Duration
+}
+
+func (s *Store) newCall(deadline time.Duration) call {
+	return call{fmt.Sprintf("%s-%d", s.run, s.calls.Add(1)), deadline}
+}
+
+// onPrimary refuses at once what the primary cannot answer, when that is known:
+// a change that waits for its deadline helps nobody.
+func (s *Store) onPrimary(ctx context.Context, p pool, fn func(*Tx) error) error {
+	if err := s.standby.primaryDown(); err != nil {
+		return err
+	}
+	return s.runCall(ctx, p, s.newCall(s.deadline), fn)
+}
+
+// runCall is the one way into a database.
+func (s *Store) runCall(ctx context.Context, p pool, c call, fn func(*Tx) error) error {
 	if nested() {
 		return fault.New(fault.Internal, errNested)
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.deadline)
+	ctx, cancel := context.WithTimeout(ctx, c.deadline)
 	defer cancel()
 	for try := 0; ; try++ {
-		again, err := s.attempt(ctx, p, fn)
+		again, err := s.attempt(ctx, p, c, fn)
 		if !again || !s.pause(ctx, try) {
 			return err
 		}
@@ -170,10 +234,10 @@ func (s *Store) run(ctx context.Context, p pool, fn func(*Tx) error) error {
 
 // attempt runs fn once; again says that nothing was committed and that another
 // attempt may fare better.
-func (s *Store) attempt(ctx context.Context, p pool, fn func(*Tx) error) (again bool, err error) {
+func (s *Store) attempt(ctx context.Context, p pool, c call, fn func(*Tx) error) (again bool, err error) {
 	if p.gate != nil {
 		if err := p.gate.enter(ctx, p.rank); err != nil {
-			return false, fault.New(fault.Unavailable, fmt.Errorf("waiting for the writer: %w", err))
+			return false, unavailable(fmt.Errorf("waiting for the writer: %w", err))
 		}
 		defer p.gate.leave()
 	}
@@ -187,9 +251,12 @@ func (s *Store) attempt(ctx context.Context, p pool, fn func(*Tx) error) (again 
 		return s.judge("beginning", err)
 	}
 	defer sqlTx.Rollback() // also when fn panics; nothing after a commit
-	t := &Tx{ctx: ctx, store: s, tx: sqlTx}
+	t := &Tx{ctx: ctx, store: s, tx: sqlTx, call: c.name}
 	err = inside(t, fn)
 	t.closeRows()
+	if err == nil && t.broken == nil && !p.tx.ReadOnly && s.beforeCommit != nil {
+		err = s.beforeCommit(t)
+	}
 	if t.drop {
 		sqlTx.Rollback() // database/sql lets go of a connection only after it
 		discard(conn)
@@ -207,7 +274,7 @@ func (s *Store) attempt(ctx context.Context, p pool, fn func(*Tx) error) (again 
 // says was rolled back counts as that.
 func (s *Store) commit(ctx context.Context, conn *sql.Conn, tx *sql.Tx) (again bool, err error) {
 	if err := ctx.Err(); err != nil {
-		return false, fault.New(fault.Unavailable, fmt.Errorf("before the commit: %w", err))
+		return false, unavailable(fmt.Errorf("before the commit: %w", err))
 	}
 	err = tx.Commit()
 	if err == nil {
@@ -217,7 +284,7 @@ func (s *Store) commit(ctx context.Context, conn *sql.Conn, tx *sql.Tx) (again b
 		return s.judge("committing", err)
 	}
 	discard(conn)
-	return false, fault.New(fault.Unavailable, fmt.Errorf("%w: %w", ErrOutcomeUnknown, err))
+	return false, unavailable(fmt.Errorf("%w: %w", ErrOutcomeUnknown, err))
 }
 
 // judge turns an outage into Unavailable and leaves everything else alone.
@@ -226,7 +293,7 @@ func (s *Store) judge(doing string, err error) (again bool, _ error) {
 	case plain:
 		return false, err
 	default:
-		return v != away, fault.New(fault.Unavailable, fmt.Errorf("%s: %w", doing, err))
+		return v != away, unavailable(fmt.Errorf("%s: %w", doing, err))
 	}
 }
 

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"strconv"
 	"strings"
@@ -379,11 +380,12 @@ func TestTheClockFloorIsTheLatestTimeSeenAndNeverFalls(t *testing.T) {
 
 func TestOpenRefusesWhatCannotWork(t *testing.T) {
 	for name, o := range map[string]store.Options{
-		"no clock":           {DSN: storetest.SQLite(t)},
-		"an unknown address": {DSN: "mysql://localhost", Now: time.Now},
-		"no address":         {Now: time.Now},
-		"a malformed one":    {DSN: "postgres://:not a port/", Now: time.Now},
-		"no such directory":  {DSN: "sqlite:/no/such/directory/file.db", Now: time.Now},
+		"no clock":           {DSN: storetest.SQLite(t), Rand: rand.Reader},
+		"no randomness":      {DSN: storetest.SQLite(t), Now: time.Now},
+		"an unknown address": {DSN: "mysql://localhost", Now: time.Now, Rand: rand.Reader},
+		"no address":         {Now: time.Now, Rand: rand.Reader},
+		"a malformed one":    {DSN: "postgres://:not a port/", Now: time.Now, Rand: rand.Reader},
+		"no such directory":  {DSN: "sqlite:/no/such/directory/file.db", Now: time.Now, Rand: rand.Reader},
 	} {
 		if s, err := store.Open(t.Context(), o); err == nil || s != nil {
 			t.Errorf("%s: opened", name)

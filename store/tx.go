@@ -5,9 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
-	"gatehouse/fault"
 	"gatehouse/id"
 )
 
@@ -24,6 +24,8 @@ type Tx struct {
 	broken error     // the first failure: nothing works after it
 	again  bool      // … and another attempt may fare better
 	drop   bool      // … and the connection is not to be used again
+	call   string    // names the call that opened it
+	marks  int       // how many names were given out
 }
 
 // Exec runs a statement and returns how many rows it touched.
@@ -68,9 +70,34 @@ func (t *Tx) Now() time.Time { return Time(Micros(t.store.now())) }
 // Node names the process that writes.
 func (t *Tx) Node() id.Node { return t.store.node }
 
-// Standby says whether this transaction runs on the node's own standby (DESIGN
-// §5). It never does until there is one.
-func (t *Tx) Standby() bool { return false }
+// Mark is a name for something this fn writes: unique, and the same again when fn
+// runs again, on this database or the other. fn must ask in the same order.
+func (t *Tx) Mark() string {
+	t.marks++
+	return t.call + "-" + strconv.Itoa(t.marks)
+}
+
+// Horizon tells what a reader of a log may count as complete. On PostgreSQL every
+// row whose column xid is below h is visible or never will be, and byTransaction
+// is true; on SQLite whatever is visible is complete, in the order of its serial.
+func (t *Tx) Horizon() (h int64, byTransaction bool, err error) {
+	if t.store.dialect.horizon == "" {
+		return 0, false, nil
+	}
+	err = t.Row("SELECT " + t.store.dialect.horizon).Scan(&h)
+	return h, true, err
+}
+
+// DatabaseNow is the time by the database's own clock, the one that all nodes
+// share: leases run by it. SQLite has none but ours.
+func (t *Tx) DatabaseNow() (time.Time, error) {
+	if t.store.dialect.clock == "" {
+		return t.Now(), nil
+	}
+	var micros int64
+	err := t.Row("SELECT " + t.store.dialect.clock).Scan(&micros)
+	return Time(micros), err
+}
 
 var (
 	errRowsOpen = errors.New("store: the rows of the query before are still open")
@@ -97,7 +124,7 @@ func (t *Tx) fail(err error) error {
 	v := t.store.dialect.verdict(err)
 	t.broken, t.again, t.drop = err, v == again || v == lost, v == lost || v == away
 	if v != plain {
-		t.broken = fault.New(fault.Unavailable, err)
+		t.broken = unavailable(err)
 	}
 	return t.broken
 }

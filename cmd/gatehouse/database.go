@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,7 +19,7 @@ func openStore(ctx context.Context, l *Loaded, node id.Node, now func() time.Tim
 	if err != nil {
 		return nil, err
 	}
-	o := store.Options{DSN: dsn, Node: node, Foreground: l.Foreground, Background: l.Background, Deadline: l.Deadline, Now: now}
+	o := store.Options{DSN: dsn, Node: node, Foreground: l.Foreground, Background: l.Background, Deadline: l.Deadline, Now: now, Rand: rand.Reader}
 	if path, sqlite := strings.CutPrefix(dsn, "sqlite:"); sqlite {
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return nil, next(err, "make the folder and give it to the user Gatehouse runs as, or set data_dir")

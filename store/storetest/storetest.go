@@ -9,6 +9,7 @@
 package storetest
 
 import (
+	"crypto/rand"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -64,7 +65,7 @@ func Open(t testing.TB, dsn string, with func(*store.Options)) *store.Store {
 // OpenEmpty is Open without the migrations.
 func OpenEmpty(t testing.TB, dsn string, with func(*store.Options)) *store.Store {
 	t.Helper()
-	o := store.Options{DSN: dsn, Node: Node, Deadline: 30 * time.Second, Now: time.Now}
+	o := store.Options{DSN: dsn, Node: Node, Deadline: 30 * time.Second, Now: time.Now, Rand: rand.Reader}
 	if with != nil {
 		with(&o)
 	}

@@ -1,0 +1,373 @@
+package store
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Follow is one round of keeping the standby: is the primary there, has it all
+// that was done here, and what is new there? A loop calls it a few times a second
+// and when Nudged says so. settle decides what a hand-over must undo.
+func (s *Store) Follow(ctx context.Context, settle Settle) error {
+	sb := s.standby
+	if sb == nil {
+		return nil
+	}
+	sb.turn.Lock()
+	defer sb.turn.Unlock()
+	if sb.primaryDown() != nil {
+		if err := sb.probe(ctx); err != nil {
+			return err
+		}
+	}
+	if err := sb.handOver(ctx, settle); err != nil {
+		return err
+	}
+	if sb.primaryDown() != nil {
+		if err := sb.flip(ctx, settle); err != nil {
+			return err
+		}
+	}
+	err := sb.feed(ctx, settle)
+	if isOutage(err) && ctx.Err() == nil {
+		if probe := sb.probe(ctx); probe != nil {
+			sb.lost(err)
+		}
+	}
+	return err
+}
+
+// probe asks the primary for a write, which is what a sign-in needs of it: one
+// that only reads, or whose disk is full, is as good as gone.
+func (sb *standby) probe(ctx context.Context) error {
+	p := sb.primary
+	return p.runCall(ctx, p.foreground.write, p.newCall(sb.o.Wait), func(tx *Tx) error {
+		_, err := tx.Exec(`INSERT INTO pulses (node, at) VALUES ($1, $2) ON CONFLICT (node) DO UPDATE SET at = excluded.at`, string(tx.Node()), Micros(tx.Now()))
+		return err
+	})
+}
+
+// news is what one round found on the primary, all in one snapshot.
+type news struct {
+	meta    meta
+	put     []copied
+	gone    []change
+	applied map[int64]bool // changes beyond the place that are applied already
+	share   int
+	whole   bool // the copy must be built anew, or compared in full
+}
+
+type copied struct {
+	table string
+	rows  []row
+}
+
+// mostChanges bounds a round; a node that is further behind goes on in the next.
+const mostChanges = 2000
+
+// feed brings the copy up to the primary. While this node has entries that the
+// primary lacks it must not: older rows would cover them.
+func (sb *standby) feed(ctx context.Context, settle Settle) error {
+	found, err := sb.readNews(ctx)
+	if err != nil {
+		return err
+	}
+	if found.whole {
+		return sb.resync(ctx, found.meta, settle)
+	}
+	if len(found.put)+len(found.gone) == 0 && sb.primary.now().Sub(sb.saved) < saveEvery {
+		sb.arrived(found)
+		return nil
+	}
+	err = sb.quietly(ctx, func(tx *Tx) error { return tx.take(found) })
+	if err == nil {
+		sb.saved = sb.primary.now()
+		sb.arrived(found)
+	}
+	return err
+}
+
+// saveEvery is how exact the copy's age is after a restart.
+const saveEvery = 2 * time.Second
+
+func (sb *standby) arrived(n news) {
+	sb.mu.Lock()
+	defer sb.mu.Unlock()
+	sb.meta, sb.seen = n.meta, n.applied
+	if n.share > 0 {
+		sb.share = n.share
+	}
+}
+
+func (sb *standby) readNews(ctx context.Context) (news, error) {
+	p := sb.primary
+	if err := sb.known(ctx); err != nil {
+		return news{}, err
+	}
+	var found news
+	now := p.now()
+	err := p.runCall(ctx, p.background.read, p.newCall(max(sb.o.Wait, time.Second)), func(tx *Tx) error {
+		found = news{applied: map[int64]bool{}, meta: sb.meta}
+		var completeFrom int64
+		err := tx.Row(`SELECT incarnation, system, complete_from FROM feed WHERE id = 1`).Scan(&found.meta.Incarnation, &found.meta.System, &completeFrom)
+		if err != nil {
+			return err
+		}
+		found.whole = sb.meta.Place < max(completeFrom, 1) || found.meta.Incarnation != sb.meta.Incarnation || found.meta.System != sb.meta.System
+		if found.whole {
+			return nil
+		}
+		return sb.readChanges(tx, &found)
+	})
+	if err == nil {
+		found.meta.FollowedAt = Micros(now)
+	}
+	return found, err
+}
+
+func (sb *standby) readChanges(tx *Tx, found *news) error {
+	order := tx.store.dialect.feedOrder
+	place, err := tx.feedHorizon()
+	if err != nil {
+		return err
+	}
+	all, err := tx.changed(order, sb.meta.Place, mostChanges)
+	if err != nil {
+		return err
+	}
+	if len(all) == mostChanges { // there is more: stop before the last transaction, which may be cut
+		place = all[len(all)-1].order
+		found.whole = all[0].order == place && order == "xid" // one transaction larger than a round
+	}
+	found.meta.Place = max(place, sb.meta.Place)
+	var fresh []change
+	for _, c := range all {
+		if !sb.seen[c.seq] {
+			fresh = append(fresh, c)
+		}
+		if c.order >= found.meta.Place {
+			found.applied[c.seq] = true
+		}
+	}
+	if err := tx.Row(`SELECT COUNT(*) FROM nodes WHERE seen_at > $1`, Micros(tx.Now().Add(-aliveFor))).Scan(&found.share); err != nil {
+		return err
+	}
+	return tx.fetch(distinct(fresh), found)
+}
+
+// aliveFor is how long a node that says nothing still counts as one.
+const aliveFor = 10 * time.Minute
+
+// feedHorizon is the place before which nothing more will appear.
+func (t *Tx) feedHorizon() (int64, error) {
+	h, byTransaction, err := t.Horizon()
+	if err != nil || byTransaction {
+		return h, err
+	}
+	err = t.Row(`SELECT COALESCE(MAX(seq), 0) + 1 FROM changes`).Scan(&h)
+	return h, err
+}
+
+// fetchChunk is how many rows are asked for at a time.
+const fetchChunk = 100
+
+// fetch reads the rows that changed; those that are not there any more are gone.
+func (t *Tx) fetch(changed []change, found *news) error {
+	byTable := map[string][]change{}
+	for _, c := range changed {
+		byTable[c.table] = append(byTable[c.table], c)
+	}
+	for _, table := range fedTables() {
+		for chunk := range slices.Chunk(byTable[table], fetchChunk) {
+			if err := t.fetchSome(table, chunk, found); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (t *Tx) fetchSome(table string, chunk []change, found *news) error {
+	var args []any
+	var tuples []string
+	missing := map[string]change{}
+	for _, c := range chunk {
+		values, err := keyValues(c.key)
+		if err != nil {
+			return err
+		}
+		places := make([]string, len(values))
+		for i, v := range values {
+			args = append(args, v)
+			places[i] = fmt.Sprintf("$%d", len(args))
+		}
+		tuples = append(tuples, "("+strings.Join(places, ", ")+")")
+		missing[fmt.Sprint(values...)] = c
+	}
+	rows, err := t.collect("SELECT * FROM "+table+" WHERE ("+strings.Join(keys[table], ", ")+") IN ("+t.store.dialect.rowList+strings.Join(tuples, ", ")+")", args...)
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		values := make([]any, len(keys[table]))
+		for i, k := range keys[table] {
+			values[i] = r[k]
+		}
+		delete(missing, fmt.Sprint(values...))
+	}
+	found.put = append(found.put, copied{table, rows})
+	for _, c := range missing {
+		found.gone = append(found.gone, c)
+	}
+	return nil
+}
+
+// take writes what a round found into the copy.
+func (t *Tx) take(n news) error {
+	for _, c := range n.gone {
+		if err := t.remove(c.table, c.key); err != nil {
+			return err
+		}
+	}
+	for _, c := range n.put {
+		if err := t.putAll(c.table, c.rows); err != nil {
+			return err
+		}
+	}
+	return t.writeMeta(n.meta)
+}
+
+func (t *Tx) putAll(table string, rows []row) error {
+	has, err := t.columns(table)
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		for c := range r {
+			if !has[c] {
+				delete(r, c)
+			}
+		}
+		if err := t.put(table, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// known sees to it that the primary says which history it holds: another server,
+// or another timeline of the same one after a promotion, is another history.
+func (sb *standby) known(ctx context.Context) error {
+	p := sb.primary
+	var has, is string
+	err := p.runCall(ctx, p.background.read, p.newCall(max(sb.o.Wait, time.Second)), func(tx *Tx) (err error) {
+		has, is, err = tx.history()
+		return err
+	})
+	if err != nil || has == is && has != "" {
+		return err
+	}
+	fresh := make([]byte, 12)
+	if _, err := io.ReadFull(p.random, fresh); err != nil {
+		return err
+	}
+	return p.runCall(ctx, p.background.write, p.newCall(p.deadline), func(tx *Tx) error { return tx.adopt(hex.EncodeToString(fresh)) })
+}
+
+// sameFile is the system of a database that is a file.
+const sameFile = "file"
+
+// history is what the feed says of the server, and what the server is.
+func (t *Tx) history() (has, is string, err error) {
+	err = t.Row(`SELECT system FROM feed WHERE id = 1`).Scan(&has)
+	if err != nil && !errors.Is(err, ErrNoRows) {
+		return "", "", err
+	}
+	if t.store.dialect.system == "" {
+		return has, sameFile, nil
+	}
+	err = t.Row("SELECT " + t.store.dialect.system).Scan(&is)
+	return has, is, err
+}
+
+// adopt writes down which history this is. A restore into another server begins a
+// new one: its transaction numbers are others, so what was noted with the old
+// ones counts as over.
+func (t *Tx) adopt(fresh string) error {
+	has, is, err := t.history()
+	if err != nil || has == is {
+		return err
+	}
+	if has == "" || before(has) == before(is) { // new, or the same server promoted
+		_, err := t.Exec(`INSERT INTO feed (id, incarnation, system, complete_from, made_at) VALUES (1, $1, $2, 0, $3)
+			ON CONFLICT (id) DO UPDATE SET system = excluded.system`, fresh, is, Micros(t.Now()))
+		return err
+	}
+	for _, q := range []string{`DELETE FROM changes`, `UPDATE events SET xid = 0 WHERE xid > 0`} {
+		if _, err := t.Exec(q); err != nil {
+			return err
+		}
+	}
+	_, err = t.Exec(`UPDATE feed SET incarnation = $1, system = $2, complete_from = 0, made_at = $3 WHERE id = 1`, fresh, is, Micros(t.Now()))
+	return err
+}
+
+// before cuts the timeline off.
+func before(system string) string {
+	server, _, _ := strings.Cut(system, "/")
+	return server
+}
+
+// Incarnation names the history this database holds: a place noted in another one
+// says nothing here. It is "" until the feed has been read for the first time.
+func (t *Tx) Incarnation() (string, error) {
+	var name string
+	err := t.Row(`SELECT incarnation FROM feed WHERE id = 1`).Scan(&name)
+	if errors.Is(err, ErrNoRows) {
+		return "", nil
+	}
+	return name, err
+}
+
+// place of this node's standby, for the row it keeps among the nodes.
+func (sb *standby) place() int64 {
+	if sb == nil {
+		return 0
+	}
+	sb.mu.Lock()
+	defer sb.mu.Unlock()
+	return sb.meta.Place
+}
+
+// ForgetChanges deletes changes that every living node has. A node that was away for
+// longer finds the gap and builds its copy anew.
+func (s *Store) ForgetChanges(ctx context.Context) error {
+	return s.Background(ctx, func(tx *Tx) error {
+		order := tx.store.dialect.feedOrder
+		var lowest, newest int64
+		err := tx.Row(`SELECT COALESCE(MIN(place), 0) FROM nodes WHERE seen_at > $1 AND place > 0`, Micros(tx.Now().Add(-keepChanges))).Scan(&lowest)
+		if err != nil {
+			return err
+		}
+		if err := tx.Row(`SELECT COALESCE(MAX(` + order + `), 0) FROM changes`).Scan(&newest); err != nil {
+			return err
+		}
+		if lowest == 0 || lowest > newest { // nobody follows, or all have all: the newest stays, so that serials go on
+			lowest = newest
+		}
+		if _, err := tx.Exec(`DELETE FROM changes WHERE `+order+` < $1`, lowest); err != nil {
+			return err
+		}
+		_, err = tx.Exec(`UPDATE feed SET complete_from = $1 WHERE id = 1 AND complete_from < $1`, lowest)
+		return err
+	})
+}
+
+// keepChanges is how long changes wait for a node that is away.
+const keepChanges = 24 * time.Hour

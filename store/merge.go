@@ -1,0 +1,243 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// joining says how a row that a standby wrote joins the row the primary has under
+// the same key: column by column, so that the order of hand-overs does not
+// matter and doing it twice changes nothing. A column that is not named keeps
+// what the primary has.
+type joining struct {
+	leave   bool              // never handed over: it is the node's own affair
+	once    bool              // what is there stays; a new row is written
+	claim   string            // the column that says who used a one-time thing
+	columns map[string]joiner // how the others join
+}
+
+// joiner makes one value of the primary's and the standby's.
+type joiner func(has, comes any) any
+
+// merges is the one list of written rules (DESIGN §5). Denials merge by union.
+var merges = map[string]joining{
+	"events":         {once: true},
+	"outbox":         {once: true},
+	"account_keys":   {once: true},
+	"sessions":       {columns: map[string]joiner{"last_used_at": highest, "ended_at": present, "ended_why": present}},
+	"revocations":    {columns: map[string]joiner{"epoch": highest, "until": highest, "made_at": highest}},
+	"totp_used":      {claim: "used_by"},
+	"totp":           {columns: map[string]joiner{"last_step": highest, "last_used_at": highest}},
+	"recovery_codes": {claim: "spent_by", columns: map[string]joiner{"spent_at": present, "spent_by": present}},
+	"tries":          {columns: map[string]joiner{"at": union, "expires_at": highest}},
+	"devices":        {columns: map[string]joiner{"last_seen_at": highest}},
+	"accounts":       {columns: map[string]joiner{"status": stricter, "epoch": highest}},
+	"passwords":      {columns: map[string]joiner{"must_change": present}},
+	"canaries":       {columns: map[string]joiner{"at": highest, "attempt": latest}},
+	"nodes":          {leave: true},
+}
+
+func highest(has, comes any) any {
+	a, _ := has.(int64)
+	b, is := comes.(int64)
+	if is && (b > a || has == nil) {
+		return b
+	}
+	return has
+}
+
+// present keeps what the primary has, and takes what it lacks.
+func present(has, comes any) any {
+	if has == nil || has == "" {
+		return comes
+	}
+	return has
+}
+
+func latest(_, comes any) any { return comes }
+
+// severity orders what an account may be denied.
+var severity = map[string]int{"invited": 0, "active": 1, "locked": 2, "disabled": 3}
+
+func stricter(has, comes any) any {
+	a, _ := has.(string)
+	b, _ := comes.(string)
+	if severity[b] > severity[a] {
+		return b
+	}
+	return has
+}
+
+// union joins two lists of tries, which are numbers between commas.
+func union(has, comes any) any {
+	all := map[int64]bool{}
+	for _, list := range []any{has, comes} {
+		text, _ := list.(string)
+		for part := range strings.SplitSeq(text, ",") {
+			if n, err := strconv.ParseInt(part, 10, 64); err == nil {
+				all[n] = true
+			}
+		}
+	}
+	var b []byte
+	for i, n := range slices.Sorted(maps.Keys(all)) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, n, 10)
+	}
+	return string(b)
+}
+
+// notHanded are columns that a database gives itself.
+var notHanded = map[string][]string{"events": {"position", "xid"}}
+
+// UsedTwice is the rule of a one-time thing that two attempts used up.
+const UsedTwice = "used-twice"
+
+// apply joins one image with what this database has; found tells of a one-time
+// thing that somebody else has used.
+func (t *Tx) apply(img Image) (found *Conflict, err error) {
+	rule, known := merges[img.Table]
+	if rule.leave {
+		return nil, nil
+	}
+	if img.Deleted || !known {
+		return nil, t.applyUnknown(img, known)
+	}
+	has, err := t.columns(img.Table)
+	if err != nil {
+		return nil, err
+	}
+	comes, err := img.row(has)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range notHanded[img.Table] {
+		delete(comes, c)
+	}
+	here, err := t.row(img.Table, img.Key)
+	switch {
+	case err != nil:
+		return nil, err
+	case here == nil:
+		return nil, t.insertNew(img, comes)
+	case rule.once:
+		return nil, nil
+	}
+	found = rule.conflict(img, here, comes)
+	return found, t.join(img, rule, here, comes)
+}
+
+// applyUnknown refuses what no standby of a known release writes: a row taken
+// away, or a table without a rule.
+func (t *Tx) applyUnknown(img Image, known bool) error {
+	if img.Deleted && known { // tidying: the primary tidies for itself
+		return nil
+	}
+	return fmt.Errorf("store: no rule for handing over a row of %q", img.Table)
+}
+
+// insertNew writes a row the primary does not have. Another row with the same
+// unique fact under another key (a session of the same attempt) wins.
+func (t *Tx) insertNew(img Image, r row) error {
+	if img.Table == "sessions" {
+		taken, err := t.collect("SELECT id FROM sessions WHERE attempt = $1", r["attempt"])
+		if err != nil || len(taken) > 0 {
+			return err
+		}
+	}
+	return t.put(img.Table, r)
+}
+
+// conflict compares who used up a one-time thing.
+func (m joining) conflict(img Image, here, comes row) *Conflict {
+	if m.claim == "" {
+		return nil
+	}
+	kept, _ := here[m.claim].(string)
+	lost, _ := comes[m.claim].(string)
+	if kept == "" || lost == "" || kept == lost || kept == elsewhere || lost == elsewhere {
+		return nil
+	}
+	return &Conflict{Table: img.Table, Key: img.Key, Rule: UsedTwice, Kept: kept, Lost: lost}
+}
+
+// join writes the columns whose joint value is another than the one that is there.
+func (t *Tx) join(img Image, m joining, here, comes row) error {
+	set := row{}
+	for c, with := range m.columns {
+		v, given := comes[c]
+		if !given {
+			continue
+		}
+		if joint := with(here[c], v); joint != here[c] {
+			set[c] = joint
+		}
+	}
+	if len(set) == 0 {
+		return nil
+	}
+	if version, has := here["version"].(int64); has {
+		set["version"] = version + 1
+	}
+	return t.change(img.Table, img.Key, set)
+}
+
+// applyAll joins entries with this database and forgets what they met.
+func (t *Tx) applyAll(entries []Entry) error {
+	for _, e := range entries {
+		for _, img := range e.Rows {
+			if _, err := t.apply(img); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// columns are those a table has in this database.
+func (t *Tx) columns(table string) (map[string]bool, error) {
+	if known, found := t.store.shapes.Load(table); found {
+		return known.(map[string]bool), nil
+	}
+	if _, known := keys[table]; !known {
+		return nil, fmt.Errorf("store: no copied table %q", table)
+	}
+	rows, err := t.Rows("SELECT * FROM " + table + " LIMIT 0")
+	if err != nil {
+		return nil, err
+	}
+	names, err := rows.rows.Columns()
+	if err := firstOf(err, rows.Close()); err != nil {
+		return nil, err
+	}
+	has := map[string]bool{}
+	for _, n := range names {
+		has[n] = true
+	}
+	t.store.shapes.Store(table, has)
+	return has, nil
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// key as text, for comparing.
+func keyText(table string, key json.RawMessage) string {
+	values, err := keyValues(key)
+	if err != nil {
+		return table + " " + string(key)
+	}
+	return table + " " + fmt.Sprint(values...)
+}
