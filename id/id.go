@@ -26,6 +26,8 @@ type (
 	Device string
 	// Event names something that happened.
 	Event string
+	// Hook names a receiver of web-hooks.
+	Hook string
 	// Link names a mailed single-use link (invitation, reset, …).
 	Link string
 	// Message names one outgoing mail in the outbox; it is also its idempotency key.
