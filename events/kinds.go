@@ -55,6 +55,11 @@ const (
 	OrganisationAdded Kind = "organisation.added"
 	MemberAdded       Kind = "member.added"
 
+	HookAdded    Kind = "hook.added"
+	HookRotated  Kind = "hook.rotated"
+	HookSwitched Kind = "hook.switched"
+	HookReplayed Kind = "hook.replayed"
+
 	MailGivenUp   Kind = "mail.given-up"
 	ClockAnomaly  Kind = "clock.anomaly"
 	ServerStarted Kind = "server.started"
@@ -171,6 +176,15 @@ var table = []Definition{
 		"An organisation was made."},
 	{MemberAdded, 1, []string{"role"}, nil, "", true,
 		"A person became a member of an organisation."},
+
+	{HookAdded, 1, []string{"hook", "name"}, nil, "", false,
+		"A receiver of web-hooks was added. `hook` is its id, `name` what the operator calls it."},
+	{HookRotated, 1, []string{"hook", "name", "overlap"}, nil, "", false,
+		"A receiver of web-hooks got a new secret. `overlap` is how long the old ones sign beside it."},
+	{HookSwitched, 1, []string{"hook", "name", "state"}, nil, "state", false,
+		"A receiver of web-hooks was turned on or off. `state`: on, off, gone."},
+	{HookReplayed, 1, []string{"hook", "name", "count"}, nil, "", false,
+		"Events were put into the outbox again for a receiver of web-hooks. `count` is how many."},
 
 	{MailGivenUp, 1, []string{"mail", "message", "error", "tries"}, nil, "", true,
 		"A mail could not be delivered before it ran out. `error` is a class such as unreachable, refused, expired."},
