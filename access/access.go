@@ -49,6 +49,14 @@ func Known(r Role) bool { return slices.Contains(Roles(), r) }
 // Can tells whether a role has a permission; an unknown role has none.
 func Can(r Role, p Permission) bool { return slices.Contains(permissions[r], p) }
 
+// LookAfterOthers tells whether somebody may, anywhere, see or change what is not
+// their own. Their sessions are never stretched (sessions.Ticket.Lenient).
+func LookAfterOthers(ms []Membership) bool {
+	return slices.ContainsFunc(ms, func(m Membership) bool {
+		return !Known(m.Role) || Can(m.Role, ReadAccounts) || Can(m.Role, ManageAccounts) || Can(m.Role, ManageClients)
+	})
+}
+
 // Required is the assurance that a session needs. It is the same for everybody
 // and there is no setting below it: two different factors, always. Risk and
 // policy will only ever raise it.

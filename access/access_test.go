@@ -52,6 +52,25 @@ func TestWhoMayWhat(t *testing.T) {
 	}
 }
 
+func TestWhoLooksAfterOthers(t *testing.T) {
+	for _, c := range []struct {
+		roles string
+		want  bool
+	}{
+		{"", false}, {"bookkeeper", false}, {"bookkeeper bookkeeper", false},
+		{"owner", true}, {"security-admin", true}, {"supporter", true}, {"developer", true},
+		{"bookkeeper owner", true}, {"root", true},
+	} {
+		var ms []access.Membership
+		for role := range strings.FieldsSeq(c.roles) {
+			ms = append(ms, access.Membership{Role: access.Role(role)})
+		}
+		if got := access.LookAfterOthers(ms); got != c.want {
+			t.Errorf("%q: %v", c.roles, got)
+		}
+	}
+}
+
 func TestEverySessionNeedsTwoFactors(t *testing.T) {
 	if access.Required() != proof.AAL2 {
 		t.Error("there is a way in on less than two proofs")

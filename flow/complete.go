@@ -42,6 +42,11 @@ func (f *Flow) complete(tx *store.Tx, a attempt, account accounts.Account, in In
 	session := id.Derive[id.Session](string(a.ID), "session")
 	t := sessions.NewTicket(session, account.ID, account.Epoch, in.Who.Device, a.Proofs, f.Sessions.Policy, tx.Now())
 	t.Standby = tx.Standby()
+	members, err := access.Memberships(tx, account.ID)
+	if err != nil {
+		return Outcome{}, err
+	}
+	t.Lenient = !access.LookAfterOthers(members)
 	if err := sessions.Insert(tx, f.Keys, t, a.ID, in.Who.Seen()); err != nil {
 		return Outcome{}, err
 	}

@@ -16,12 +16,13 @@ import (
 // moment; the zero time means all of it. The first success makes the checker answer.
 func (f *Flow) ReadRevocations(ctx context.Context, since time.Time) error {
 	var found []sessions.Revocation
+	asked := f.Now()
 	err := f.Store.EssentialRead(ctx, func(tx *store.Tx) (err error) { // nothing secondary may delay a denial
 		found, err = sessions.Revocations(tx, since)
 		return err
 	})
 	if err == nil {
-		f.Sessions.Apply(found)
+		f.Sessions.Heard(found, asked)
 	}
 	return err
 }

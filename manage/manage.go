@@ -159,7 +159,7 @@ func (m *Manage) renew(ch change, why string) (Result, sessions.Revocation, erro
 	}
 	old := ch.caller.Ticket
 	t := sessions.NewTicket(id.Derive[id.Session](ch.key, "session"), old.Account, epoch, old.Device, old.Proofs, m.Sessions.Policy, ch.tx.Now())
-	t.AbsoluteUntil = old.AbsoluteUntil
+	t.AbsoluteUntil, t.Lenient = old.AbsoluteUntil, old.Lenient
 	t.IdleUntil = earlier(t.IdleUntil, t.AbsoluteUntil)
 	if err := sessions.Insert(ch.tx, m.Keys, t, id.Attempt(ch.key), ch.caller.Who.Seen()); err != nil {
 		return Result{}, revoked, err

@@ -3,6 +3,7 @@ package sessions
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/fault"
@@ -33,11 +34,17 @@ const (
 type Checker struct {
 	Keys   *seal.Keys
 	Policy Policy
+	// Blind is how long checks are answered without having heard from the database
+	// who was thrown out (DESIGN §2: T1 has a maximum duration); zero is for ever.
+	Blind time.Duration
 
 	mu       sync.RWMutex
 	loaded   bool
+	heardAt  time.Time // when the database last told what was revoked
 	sessions map[id.Session]time.Time
 	accounts map[id.Account]epochFloor
+
+	outage atomic.Pointer[outage] // the last time during which nobody could sign in; nil: never
 
 	touchMu sync.Mutex
 	touched map[id.Session]time.Time
@@ -59,11 +66,11 @@ func (c *Checker) Check(token string, now time.Time) (t Ticket, renewed string, 
 	if token == "" {
 		return t, "", fault.New(fault.NotSignedIn, nil)
 	}
-	t, err = openTicket(c.Keys, token, now)
+	t, err = c.open(token, now)
 	if err != nil {
 		return Ticket{}, "", err
 	}
-	if err := c.stands(t); err != nil {
+	if err := c.stands(t, now); err != nil {
 		return Ticket{}, "", err
 	}
 	if proof.LevelOf(t.Proofs) < proof.AAL2 {
@@ -82,11 +89,14 @@ func (c *Checker) Check(token string, now time.Time) (t Ticket, renewed string, 
 // sixth of the idle time, at most a minute.
 func (c *Checker) renewAfter() time.Duration { return min(c.Policy.Idle/6, time.Minute) }
 
-func (c *Checker) stands(t Ticket) error {
+func (c *Checker) stands(t Ticket, now time.Time) error {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	if !c.loaded {
 		return fault.New(fault.Unavailable, errors.New("sessions: revocations are not loaded yet"))
+	}
+	if c.Blind > 0 && now.Sub(c.heardAt) > c.Blind {
+		return fault.New(fault.Unavailable, errors.New("sessions: revocations were not heard for longer than sessions.blind"))
 	}
 	if _, ended := c.sessions[t.Session]; ended {
 		return fault.New(fault.NotSignedIn, errors.New("sessions: ended"))
@@ -95,6 +105,23 @@ func (c *Checker) stands(t Ticket) error {
 		return fault.New(fault.NotSignedIn, errors.New("sessions: of an earlier epoch"))
 	}
 	return nil
+}
+
+// Heard is Apply of what the database told, asked at a moment.
+func (c *Checker) Heard(rs []Revocation, asked time.Time) {
+	c.Apply(rs)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if asked.After(c.heardAt) {
+		c.heardAt = asked
+	}
+}
+
+// HeardAt tells when the database last told what was revoked.
+func (c *Checker) HeardAt() time.Time {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.heardAt
 }
 
 // Apply adds revocations; the first call, even with none, marks the set loaded.

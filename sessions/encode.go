@@ -31,7 +31,7 @@ func (t Ticket) plain() []byte {
 	p.time(t.IssuedAt)
 	p.time(t.IdleUntil)
 	p.time(t.AbsoluteUntil)
-	p.flag(t.Standby)
+	p.number(flag(t.Standby, 1) | flag(t.Lenient, 2))
 	p.number(int64(len(t.Proofs)))
 	for _, f := range t.Proofs {
 		p.text(string(f.Method))
@@ -58,8 +58,11 @@ func parseTicket(plain []byte) (Ticket, error) {
 		IssuedAt:      u.time(),
 		IdleUntil:     u.time(),
 		AbsoluteUntil: u.time(),
-		Standby:       u.number() != 0,
 	}
+	// Nodes of the release before read any number but 0 as Standby, write 0 or 1, and
+	// so make no session lenient: what they renew is stretched by nobody.
+	flags := u.number()
+	t.Standby, t.Lenient = flags&1 != 0, flags&2 != 0
 	if n := u.number(); n > 0 && n <= maxProofs {
 		t.Proofs = make([]proof.Proof, n)
 	} else if n != 0 {
@@ -83,12 +86,11 @@ func (p *packer) text(s string) {
 
 func (p *packer) number(n int64) { *p = binary.AppendVarint(*p, n) }
 
-func (p *packer) flag(b bool) {
+func flag(b bool, bit int64) int64 {
 	if b {
-		p.number(1)
-	} else {
-		p.number(0)
+		return bit
 	}
+	return 0
 }
 
 // time keeps nanoseconds, so that a ticket opened equals the one sealed; the

@@ -11,7 +11,7 @@ import (
 
 func sample() Ticket {
 	at := time.Date(2026, 11, 21, 9, 30, 0, 123456789, time.UTC)
-	return Ticket{Session: "s", Account: "a", Epoch: 7, Device: "d", MadeAt: at, IssuedAt: at.Add(1), IdleUntil: at.Add(2), AbsoluteUntil: at.Add(3), Standby: true,
+	return Ticket{Session: "s", Account: "a", Epoch: 7, Device: "d", MadeAt: at, IssuedAt: at.Add(1), IdleUntil: at.Add(2), AbsoluteUntil: at.Add(3), Standby: true, Lenient: true,
 		Proofs: []proof.Proof{{Method: proof.Password, Authenticator: "p", Version: 3, At: at}, {Method: proof.TOTP, Authenticator: "t", Version: 1, At: at, Step: 59_000_000, Drift: -3}}}
 }
 
@@ -23,8 +23,8 @@ func TestATicketOpensAsItWasSealed(t *testing.T) {
 		}
 	}
 	// A new field that is not packed would be lost in silence.
-	if n := reflect.TypeFor[Ticket]().NumField(); n != 10 {
-		t.Errorf("Ticket has %d fields, plain packs 10", n)
+	if n := reflect.TypeFor[Ticket]().NumField(); n != 11 {
+		t.Errorf("Ticket has %d fields, plain packs 11", n)
 	}
 	if n := reflect.TypeFor[proof.Proof]().NumField(); n != 6 {
 		t.Errorf("Proof has %d fields, plain packs 6", n)
@@ -43,6 +43,32 @@ func TestATicketThatIsNotWholeDoesNotOpen(t *testing.T) {
 	}
 	if _, err := parseTicket(append([]byte{ticketForm + 1}, whole[1:]...)); err == nil {
 		t.Error("another form opens")
+	}
+}
+
+// A node of the release before writes 0 or 1 where this one keeps flags, and reads
+// whatever is not 0 as 1.
+func TestTicketsOfTheReleaseBeforeOpen(t *testing.T) {
+	for _, standby := range []int64{0, 1} {
+		want := Ticket{Session: "s", Account: "a", Standby: standby == 1}
+		old := packer{ticketForm}
+		for _, text := range []string{"s", "a"} {
+			old.text(text)
+		}
+		old.number(0)
+		old.text("")
+		for range 4 {
+			old.time(time.Time{})
+		}
+		old.number(standby)
+		old.number(0)
+		got, err := parseTicket(old)
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%d: %+v, %v", standby, got, err)
+		}
+		if !bytes.Equal(want.plain(), old) {
+			t.Error("this release writes another form")
+		}
 	}
 }
 

@@ -19,12 +19,15 @@ type Policy struct {
 	Absolute   time.Duration // over this long after the sign-in, whatever happens
 	WarnBefore time.Duration // how long before the idle end the page warns
 	Fresh      time.Duration // how old a full proof may be for a sensitive change (≤ 5 min)
+	Grace      time.Duration // how far past its idle end a session is let while nobody can sign in; at most MostGrace
+	Spread     time.Duration // over how long that ends once people can sign in again
 }
 
 // DefaultPolicy follows SP 800-63B-4 §2.2.3 (AAL2: 1 h idle, 24 h overall) on the
 // short side, as people who keep books expect of software that pays.
 func DefaultPolicy() Policy {
-	return Policy{Idle: 30 * time.Minute, Absolute: 12 * time.Hour, WarnBefore: 2 * time.Minute, Fresh: 5 * time.Minute}
+	return Policy{Idle: 30 * time.Minute, Absolute: 12 * time.Hour, WarnBefore: 2 * time.Minute, Fresh: 5 * time.Minute,
+		Grace: MostGrace, Spread: 10 * time.Minute}
 }
 
 // Ticket is what the session cookie holds, sealed.
@@ -39,6 +42,7 @@ type Ticket struct {
 	IdleUntil     time.Time
 	AbsoluteUntil time.Time
 	Standby       bool // made while the primary database was away
+	Lenient       bool // its person looks after nobody else, so that its idle end may be stretched (grace.go)
 }
 
 // AuthTime is when the person last proved themselves in full (OIDC auth_time).
