@@ -2,8 +2,17 @@ package outbox
 
 import "time"
 
-// Kind names a sort of mail.
+// Kind names a sort of message.
 type Kind string
+
+// Channel names a way out of the house.
+type Channel string
+
+// The channels of this build.
+const (
+	Mail  Channel = "mail" // to the address in Message.To
+	Hooks Channel = "hook" // to the receiver whose id is Message.Lane
+)
 
 // The kinds of this build. Links are asked for and run out; notices tell what
 // has already happened.
@@ -26,6 +35,9 @@ const (
 	RecoveryCodeUsed     Kind = "notice.recovery-code-used"
 	AddressChanged       Kind = "notice.address-changed" // to the old address
 	AccountDisabled      Kind = "notice.account-disabled"
+
+	// Hook is one event for one receiver of web-hooks.
+	Hook Kind = "hook"
 )
 
 // Names of the fields of a message.
@@ -42,6 +54,10 @@ const (
 	Label        = "label"        // the name of an authenticator, as its owner chose it
 	Organisation = "organisation" // whom an invitation comes from
 	NewAddress   = "new-address"  // the address an account was moved to
+
+	HookReceiver = "hook"  // id of the receiver
+	HookEvent    = "event" // id of the event, or what is sent in its place
+	HookBody     = "body"  // the body as it is sent, when it was made beforehand
 )
 
 // Definition is what the table says of a kind.
@@ -52,9 +68,17 @@ type Definition struct {
 	Lasts time.Duration // how long it is worth sending when the message names no end
 }
 
+// Channel is how messages of the kind leave the house.
+func (k Kind) Channel() Channel {
+	if k == Hook {
+		return Hooks
+	}
+	return Mail
+}
+
 var about = []string{Name, Zone, Device, Place, Network, Method}
 
-// table is the one list of mails; notices has a text for each.
+// table is the one list of messages; notices has a text for each mail.
 var table = []Definition{
 	{Invitation, []string{Link}, []string{Name, Zone, Organisation}, 72 * time.Hour},
 	{Reset, []string{Link}, about, 30 * time.Minute},
@@ -72,6 +96,8 @@ var table = []Definition{
 	{RecoveryCodeUsed, []string{Time, Left}, about, 72 * time.Hour},
 	{AddressChanged, []string{Time}, append([]string{NewAddress}, about...), 72 * time.Hour},
 	{AccountDisabled, []string{Time}, about, 72 * time.Hour},
+
+	{Hook, []string{HookReceiver, HookEvent}, []string{HookBody}, 72 * time.Hour},
 }
 
 // Kinds lists every definition, in the order of the table.

@@ -20,12 +20,13 @@ import (
 	"gatehouse/store"
 )
 
-// Message is one mail to be sent.
+// Message is one thing to be sent.
 type Message struct {
 	ID      id.Message // the caller's, fixed before its transaction first runs: adding it twice is adding it once
 	Kind    Kind
 	Account id.Account        // whom it is for; may be empty
-	To      string            // the address
+	To      string            // the address of a mail; else empty
+	Lane    string            // the recipient: of a web-hook its receiver's id; of a mail it is filled in, a keyed hash of To
 	Fields  map[string]string // what the text needs; may hold a link
 	Locale  string            // BCP 47
 	Due     time.Time         // not before; the transaction's time when zero
@@ -49,6 +50,7 @@ type Class string
 
 // The classes.
 const (
+	Done        Class = ""            // it was sent
 	Unreachable Class = "unreachable" // no mail server answered, or none in time
 	NotTrusted  Class = "not-trusted" // the server offers no TLS we accept
 	NotAllowed  Class = "not-allowed" // the server does not accept our user and password
@@ -97,7 +99,10 @@ func check(m Message) (Definition, error) {
 	if _, err := id.Parse[id.Message](string(m.ID)); err != nil {
 		return d, fmt.Errorf("outbox: %s needs an id made before the transaction", m.Kind)
 	}
-	if !strings.Contains(m.To, "@") {
+	if m.Kind.Channel() != Mail && m.Lane == "" {
+		return d, fmt.Errorf("outbox: %s has no lane", m.Kind)
+	}
+	if m.Kind.Channel() == Mail && !strings.Contains(m.To, "@") {
 		return d, fmt.Errorf("outbox: %s has no address", m.Kind)
 	}
 	for _, f := range d.Needs {
