@@ -59,6 +59,7 @@ const (
 	HookRotated  Kind = "hook.rotated"
 	HookSwitched Kind = "hook.switched"
 	HookReplayed Kind = "hook.replayed"
+	HookGivenUp  Kind = "hook.given-up"
 
 	MailGivenUp   Kind = "mail.given-up"
 	ClockAnomaly  Kind = "clock.anomaly"
@@ -185,6 +186,8 @@ var table = []Definition{
 		"A receiver of web-hooks was turned on or off. `state`: on, off, gone."},
 	{HookReplayed, 1, []string{"hook", "name", "count"}, nil, "", false,
 		"Events were put into the outbox again for a receiver of web-hooks. `count` is how many."},
+	{HookGivenUp, 1, []string{"hook", "message", "error", "tries"}, nil, "", false,
+		"A receiver of web-hooks did not take a call before it ran out. `error` is a class such as unreachable, refused, expired; gatehouse hooks replay sends it again."},
 
 	{MailGivenUp, 1, []string{"mail", "message", "error", "tries"}, nil, "", true,
 		"A mail could not be delivered before it ran out. `error` is a class such as unreachable, refused, expired."},
