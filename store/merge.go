@@ -37,6 +37,7 @@ var merges = map[string]joining{
 	"devices":        {columns: map[string]joiner{"last_seen_at": highest}},
 	"accounts":       {columns: map[string]joiner{"status": stricter, "epoch": highest}},
 	"passwords":      {columns: map[string]joiner{"must_change": present}},
+	"links":          {columns: map[string]joiner{"spent_at": present, "spent_by": present}}, // whoever is kept out: their links are too
 	"canaries":       {columns: map[string]joiner{"at": highest, "attempt": latest}},
 	"nodes":          {leave: true},
 }
