@@ -11,7 +11,7 @@ import (
 // all it is 1970.
 func (s *Store) Floor(ctx context.Context) (time.Time, error) {
 	var latest int64
-	err := s.Read(ctx, func(tx *Tx) error {
+	err := s.EssentialRead(ctx, func(tx *Tx) error {
 		return tx.Row("SELECT COALESCE(MAX(seen_at), 0) AS latest FROM nodes").Scan(&latest)
 	})
 	return Time(latest), err

@@ -37,7 +37,7 @@ func inside(ctx context.Context, p *program, do func(*house) error) error {
 	if err != nil {
 		return err
 	}
-	h, err := openHouse(ctx, l, slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: slog.LevelWarn})), visitor)
+	h, err := openHouse(ctx, l, slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: slog.LevelWarn})), visitor())
 	if err != nil {
 		return err
 	}

@@ -79,7 +79,7 @@ func newBenchHouse(ctx context.Context, dir, name, dsn string, rate int, more st
 
 // inside opens the installation in this process, as gatehouse account does.
 func (h *benchHouse) inside(ctx context.Context, do func(*house) error) error {
-	in, err := openHouse(ctx, h.l, newLog(os.Stderr, "text", "error"), visitor)
+	in, err := openHouse(ctx, h.l, newLog(os.Stderr, "text", "error"), visitor())
 	if err != nil {
 		return err
 	}

@@ -4,22 +4,24 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"gatehouse/id"
+	"gatehouse/seal"
 	"gatehouse/store"
 )
 
 // openStore opens the database of the configuration. It does not ask it anything yet.
-func openStore(ctx context.Context, l *Loaded, node id.Node, now func() time.Time) (*store.Store, error) {
+func openStore(ctx context.Context, l *Loaded, node id.Node, now func() time.Time, standby *store.StandbyOptions) (*store.Store, error) {
 	dsn, err := l.dsn()
 	if err != nil {
 		return nil, err
 	}
-	o := store.Options{DSN: dsn, Node: node, Foreground: l.Foreground, Background: l.Background, Deadline: l.Deadline, Now: now, Rand: rand.Reader}
+	o := store.Options{DSN: dsn, Node: node, Foreground: l.Foreground, Background: l.Background, Deadline: l.Deadline, Now: now, Rand: rand.Reader, Standby: standby}
 	if path, sqlite := strings.CutPrefix(dsn, "sqlite:"); sqlite {
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return nil, next(err, "make the folder and give it to the user Gatehouse runs as, or set data_dir")
@@ -28,6 +30,20 @@ func openStore(ctx context.Context, l *Loaded, node id.Node, now func() time.Tim
 	}
 	s, err := store.Open(ctx, o)
 	return s, next(err, "see where database.dsn leads: gatehouse config check --print-effective")
+}
+
+// standby says where this node keeps its standby: beside its other data for a
+// PostgreSQL elsewhere; for a SQLite file only where somebody names a folder, for
+// a second copy on the same disk dies with the first.
+func (l *Loaded) standby(keys *seal.Keys, log *slog.Logger) *store.StandbyOptions {
+	dir := l.StandbyDir
+	if dsn, err := l.dsn(); dir == "" && err == nil && !strings.HasPrefix(dsn, "sqlite:") {
+		dir = filepath.Join(l.DataDir, "standby")
+	}
+	if dir == "" || l.StandbyOff {
+		return nil
+	}
+	return &store.StandbyOptions{Dir: dir, Keys: keys, Wait: l.StandbyWait, MaxAge: l.StandbyMaxAge, Log: log}
 }
 
 // readers leaves SQLite's own default where nobody wrote a number: more

@@ -37,7 +37,7 @@ func (c *DemoCommand) Run(ctx context.Context, p *program) error {
 	if err := c.makeKeys(l); err != nil {
 		return err
 	}
-	h, err := openHouse(ctx, l, newLog(p.out, l.LogFormat, l.LogLevel), nodeID)
+	h, err := openHouse(ctx, l, newLog(p.out, l.LogFormat, l.LogLevel), resident())
 	if err != nil {
 		return err
 	}

@@ -137,7 +137,7 @@ func sameDisk(a, b string) bool {
 }
 
 func (d *doctor) open(ctx context.Context) bool {
-	h, err := openHouse(ctx, d.l, slog.New(slog.DiscardHandler), visitor)
+	h, err := openHouse(ctx, d.l, slog.New(slog.DiscardHandler), visitor())
 	if err != nil {
 		d.add("start", failure, "gatehouse config check", "%v", err)
 		return false

@@ -57,7 +57,7 @@ func openLog(ctx context.Context, p *program, f eventFilter) (*logReader, error)
 	if err != nil {
 		return nil, err
 	}
-	s, err := openStore(ctx, l, "", time.Now)
+	s, err := openStore(ctx, l, "", time.Now, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,6 @@ import (
 	"gatehouse/authenticators"
 	"gatehouse/events"
 	"gatehouse/flow"
-	"gatehouse/id"
 	"gatehouse/limits"
 	"gatehouse/manage"
 	"gatehouse/notices"
@@ -50,18 +49,22 @@ func (h *house) now() time.Time { return h.clock.Now() }
 // openHouse opens what the settings name. Nothing here asks the database or
 // computes a hash: a start takes milliseconds, and a database that is away now is
 // found when it is back.
-func openHouse(ctx context.Context, l *Loaded, logger *slog.Logger, name func(dataDir string) (id.Node, error)) (*house, error) {
+func openHouse(ctx context.Context, l *Loaded, logger *slog.Logger, who occupant) (*house, error) {
 	h := &house{l: l, slog: logger, clock: newClock()}
 	keys, err := seal.LoadKeys(l.KeysDir)
 	if err != nil {
 		return nil, err
 	}
-	node, err := name(l.DataDir)
+	node, err := who.name(l.DataDir)
 	if err != nil {
 		return nil, err
 	}
 	h.keys = keys
-	if h.store, err = openStore(ctx, l, node, h.now); err != nil {
+	var standby *store.StandbyOptions
+	if who.stays {
+		standby = l.standby(keys, logger)
+	}
+	if h.store, err = openStore(ctx, l, node, h.now, standby); err != nil {
 		return nil, err
 	}
 	h.log = events.New(keys, rand.Reader)

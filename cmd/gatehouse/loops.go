@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gatehouse/events"
+	"gatehouse/fault"
 	"gatehouse/outbox"
 	"gatehouse/seal"
 	"gatehouse/store"
@@ -21,6 +22,7 @@ import (
 type loops struct {
 	*house
 	wait  sync.WaitGroup
+	dark  bool        // started without the primary; the rest of the start is still to do
 	ready atomic.Bool // the database was asked once: its schema fits, and who is thrown out is known
 }
 
@@ -43,6 +45,7 @@ func (r *loops) start(ctx context.Context, stop context.CancelCauseFunc) {
 			stop(err)
 			return
 		}
+		r.wait.Go(func() { r.keepStandby(ctx, stop) })
 		r.every(ctx, "following revocations", followEvery, r.flow.Follower())
 	})
 	r.wait.Go(func() {
@@ -70,6 +73,11 @@ func stopFor(stop context.CancelCauseFunc, err error) {
 // every calls do until ctx ends and logs when it begins to fail and when it works
 // again, not each time between.
 func (r *loops) every(ctx context.Context, what string, pace time.Duration, do func(context.Context) error) {
+	r.everyNudged(ctx, what, pace, nil, do)
+}
+
+// everyNudged is every, and at once when nudged.
+func (r *loops) everyNudged(ctx context.Context, what string, pace time.Duration, nudged <-chan struct{}, do func(context.Context) error) {
 	tick := time.NewTicker(pace)
 	defer tick.Stop()
 	down := false
@@ -86,6 +94,7 @@ func (r *loops) every(ctx context.Context, what string, pace time.Duration, do f
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-nudged:
 		}
 	}
 }
@@ -127,7 +136,9 @@ func (r *loops) arrive(ctx context.Context) error {
 }
 
 func (r *loops) ask(ctx context.Context) error {
-	if err := migrated(ctx, r.store); err != nil {
+	err := migrated(ctx, r.store)
+	r.dark = fault.Of(err) == fault.Unavailable && r.store.State().Usable
+	if err != nil && !r.dark {
 		return err
 	}
 	floor, err := r.store.Floor(ctx)
@@ -135,10 +146,27 @@ func (r *loops) ask(ctx context.Context) error {
 		return err
 	}
 	r.clock.raise(floor)
-	if err := r.manage.Prepare(ctx); err != nil {
+	if r.dark {
+		r.slog.Warn("started without the primary database: sign-ins go on from this node's standby")
+	} else if err := r.manage.Prepare(ctx); err != nil {
 		return err
 	}
 	return r.flow.ReadRevocations(ctx, time.Time{})
+}
+
+// keepStandby feeds the standby until ctx ends. A node that started in the dark
+// does the rest of its start when the primary answers.
+func (r *loops) keepStandby(ctx context.Context, stop context.CancelCauseFunc) {
+	r.everyNudged(ctx, "keeping the standby", followEvery, r.store.Nudged(), func(ctx context.Context) error {
+		err := r.store.Follow(ctx, r.settle())
+		if err != nil || !r.dark {
+			return err
+		}
+		if err := r.ask(ctx); err != nil {
+			stop(err)
+		}
+		return nil
+	})
 }
 
 // stamper writes the clock down and lifts its floor. A clock that was set back is
@@ -183,7 +211,7 @@ func (r *loops) tidy(ctx context.Context) error {
 	if !r.ready.Load() {
 		return nil
 	}
-	return r.flow.Tidy(ctx)
+	return errors.Join(r.flow.Tidy(ctx), r.store.ForgetChanges(ctx))
 }
 
 func (r *loops) gauge(ctx context.Context) error {

@@ -20,7 +20,7 @@ func (c *MigrateCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	s, err := openStore(ctx, l, "", time.Now)
+	s, err := openStore(ctx, l, "", time.Now, nil)
 	if err != nil {
 		return err
 	}

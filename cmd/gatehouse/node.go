@@ -55,6 +55,17 @@ func newNode(dataDir, path string) (id.Node, error) {
 	return node, nil
 }
 
-// visitor names a command that writes beside the servers. It keeps no name: the
-// data folder may belong to another user, and two processes must not share one.
-func visitor(string) (id.Node, error) { return id.New[id.Node](time.Now(), rand.Reader), nil }
+// occupant is who opens the house: a server stays, with a name and a standby of
+// its own; a command visits.
+type occupant struct {
+	name  func(dataDir string) (id.Node, error)
+	stays bool
+}
+
+func resident() occupant { return occupant{nodeID, true} }
+
+// visitor is a command that writes beside the servers. It keeps no name: the data
+// folder may belong to another user, and two processes must not share one.
+func visitor() occupant {
+	return occupant{name: func(string) (id.Node, error) { return id.New[id.Node](time.Now(), rand.Reader), nil }}
+}

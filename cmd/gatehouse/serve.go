@@ -36,7 +36,7 @@ func (c *ServeCommand) Run(ctx context.Context, p *program) error {
 	if err := l.err(); err != nil {
 		return err
 	}
-	h, err := openHouse(ctx, l, newLog(p.out, l.LogFormat, l.LogLevel), nodeID)
+	h, err := openHouse(ctx, l, newLog(p.out, l.LogFormat, l.LogLevel), resident())
 	if err != nil {
 		return err
 	}

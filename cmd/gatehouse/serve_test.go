@@ -108,7 +108,7 @@ func TestServeSpeaksTLSAndLeavesInOrder(t *testing.T) {
 	certFile, keyFile := writePair(t, t.TempDir(), 7)
 	public, management := freeAddress(t), freeAddress(t)
 	l := trial(t, "origin: https://localhost\nlisten: "+public+"\nmanagement: {listen: "+management+"}\ntls: {cert_file: "+certFile+", key_file: "+keyFile+"}\n")
-	h, err := openHouse(t.Context(), l, newLog(t.Output(), "text", "error"), nodeID)
+	h, err := openHouse(t.Context(), l, newLog(t.Output(), "text", "error"), resident())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestADatabaseThatIsAwayIsNoReasonToDie(t *testing.T) {
 	public, management := freeAddress(t), freeAddress(t)
 	l := trial(t, "origin: http://localhost\nlisten: "+public+"\nmanagement: {listen: "+management+"}\n")
 	l.DSN, l.Deadline = "postgres://nobody@"+freeAddress(t)+"/nothing", 300*time.Millisecond
-	h, err := openHouse(t.Context(), l, newLog(t.Output(), "text", "error"), nodeID)
+	h, err := openHouse(t.Context(), l, newLog(t.Output(), "text", "error"), resident())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,11 +193,11 @@ func TestADatabaseThatIsAwayIsNoReasonToDie(t *testing.T) {
 
 func TestWhoIsThrownOutOnAnotherNodeIsOutHere(t *testing.T) {
 	l := trial(t, "origin: http://localhost:8080\npasswords: {memory_kib: 8192, time: 1}\n")
-	here, err := openHouse(t.Context(), l, newLog(t.Output(), "text", "error"), nodeID)
+	here, err := openHouse(t.Context(), l, newLog(t.Output(), "text", "error"), resident())
 	if err != nil {
 		t.Fatal(err)
 	}
-	there, err := openHouse(t.Context(), l, newLog(t.Output(), "text", "error"), visitor)
+	there, err := openHouse(t.Context(), l, newLog(t.Output(), "text", "error"), visitor())
 	if err != nil {
 		t.Fatal(err)
 	}
