@@ -2,6 +2,7 @@ package access
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"gatehouse/id"
@@ -80,4 +81,34 @@ func OrganisationNames(tx *store.Tx, a id.Account) ([]string, error) {
 		names = append(names, m.Name)
 	}
 	return names, err
+}
+
+// LooksAfterOthers tells whether an account may manage other people's in any
+// organisation: an owner or a security admin.
+func LooksAfterOthers(tx *store.Tx, a id.Account) (bool, error) {
+	members, err := Memberships(tx, a)
+	return slices.ContainsFunc(members, func(m Membership) bool { return Can(m.Role, ManageAccounts) }), err
+}
+
+// Admins lists the accounts that may manage others in the organisations that an
+// account belongs to.
+func Admins(tx *store.Tx, of id.Account) ([]id.Account, error) {
+	rows, err := tx.Rows(`SELECT DISTINCT m.account, m.role FROM memberships m JOIN memberships o ON o.organisation = m.organisation
+		WHERE o.account = $1 ORDER BY m.account`, of)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []id.Account
+	for rows.Next() {
+		var a id.Account
+		var r Role
+		if err := rows.Scan(&a, &r); err != nil {
+			return nil, err
+		}
+		if Can(r, ManageAccounts) && !slices.Contains(all, a) {
+			all = append(all, a)
+		}
+	}
+	return all, rows.Err()
 }

@@ -76,9 +76,9 @@ func list(tx *store.Tx, q string, args ...any) ([]Account, error) {
 // SetStatus changes whether a person may sign in. Only a status that lets nobody
 // through raises the epoch; the new epoch is returned.
 func SetStatus(tx *store.Tx, account id.Account, s Status) (epoch int64, err error) {
-	raise := 0
+	var raise int64
 	if !s.MaySignIn() {
-		raise = 1
+		raise = stride(tx)
 	}
 	return epochOf(tx.Row(`UPDATE accounts SET status = $1, epoch = epoch + $2, version = version + 1, node = $3 WHERE id = $4 RETURNING epoch`,
 		s, raise, tx.Node(), account))
@@ -87,7 +87,18 @@ func SetStatus(tx *store.Tx, account id.Account, s Status) (epoch int64, err err
 // RaiseEpoch ends every session of an account, listed or not, and returns the
 // epoch that new sessions carry.
 func RaiseEpoch(tx *store.Tx, account id.Account) (int64, error) {
-	return epochOf(tx.Row(`UPDATE accounts SET epoch = epoch + 1, version = version + 1, node = $1 WHERE id = $2 RETURNING epoch`, tx.Node(), account))
+	return epochOf(tx.Row(`UPDATE accounts SET epoch = epoch + $1, version = version + 1, node = $2 WHERE id = $3 RETURNING epoch`, stride(tx), tx.Node(), account))
+}
+
+// leap is by how much a standby raises an epoch: past every epoch that the primary
+// may have given out meanwhile, or a session of one of those would live on.
+const leap = 1000
+
+func stride(tx *store.Tx) int64 {
+	if tx.Standby() {
+		return leap
+	}
+	return 1
 }
 
 func epochOf(r store.Row) (epoch int64, err error) {

@@ -123,25 +123,38 @@ func totpPlace(t id.Authenticator) seal.Place {
 // another id; a rehash or another code used meanwhile changes nothing a proof
 // said. Only a version older than the one that was checked (a database restored
 // in between) also counts as changed. A link is not ours to judge: always false.
+//
+// A standby may know less than the store on which the credential was checked. What
+// it holds an older version of, or nothing, it does not judge: fault.Unavailable.
 func StillSame(tx *store.Tx, account id.Account, p proof.Proof) (bool, error) {
 	var query string
 	switch p.Method {
 	case proof.Password:
-		query = `SELECT version FROM passwords WHERE account = $1 AND id = $2`
+		query = `SELECT id, version FROM passwords WHERE account = $1`
 	case proof.TOTP:
-		query = `SELECT version FROM totp WHERE account = $1 AND id = $2`
+		query = `SELECT id, version FROM totp WHERE account = $1 AND id = $2`
 	case proof.RecoveryCode:
-		query = `SELECT version FROM recovery_sets WHERE account = $1 AND id = $2`
+		query = `SELECT id, version FROM recovery_sets WHERE account = $1`
 	default:
 		return false, nil
 	}
-	var version int64
-	err := tx.Row(query, account, p.Authenticator).Scan(&version)
-	if errors.Is(err, store.ErrNoRows) {
-		return false, nil
+	args := []any{account}
+	if p.Method == proof.TOTP { // an account may hold several
+		args = append(args, p.Authenticator)
 	}
-	return err == nil && version >= p.Version, err
+	var holds string
+	var version int64
+	err := tx.Row(query, args...).Scan(&holds, &version)
+	if err != nil && !errors.Is(err, store.ErrNoRows) {
+		return false, err
+	}
+	if version < p.Version && tx.Standby() {
+		return false, fault.New(fault.Unavailable, errBehind)
+	}
+	return holds == p.Authenticator && version >= p.Version, nil
 }
+
+var errBehind = errors.New("authenticators: this store holds an older credential than the one that was checked")
 
 // SetPassword keeps a newly chosen password: p.ID, p.Hash and p.MadeAt are the
 // caller's. The former hash moves to the old ones, of which keepOld stay: one

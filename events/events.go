@@ -89,7 +89,9 @@ func (l *Log) Append(tx *store.Tx, e Event) (id.Event, error) {
 		e.MadeAt = tx.Now()
 	}
 	if e.ID == "" {
-		e.ID = id.New[id.Event](e.MadeAt, l.rand)
+		// The same on a retry, and on the standby when the primary's answer was lost;
+		// the kind keeps two runs that came to different ends apart.
+		e.ID = id.Derive[id.Event](tx.Mark(), string(e.Kind))
 	}
 	e.Personal = cut(e.Personal)
 	e.Version, e.Node, e.Standby = d.Version, tx.Node(), tx.Standby()

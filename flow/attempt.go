@@ -27,6 +27,7 @@ type attempt struct {
 	Purpose  Purpose           `json:"w"`
 	At       Step              `json:"at"`
 	Account  id.Account        `json:"a,omitempty"`
+	Known    int64             `json:"v,omitempty"` // the account's version when it was read: a store that holds an older one is behind
 	Email    string            `json:"e,omitempty"`
 	Name     string            `json:"n,omitempty"`
 	Proofs   []proof.Proof     `json:"p,omitempty"`

@@ -21,6 +21,7 @@ type charged struct {
 	known   bool             // the account was used on this device before
 	kept    authenticators.Kept
 	answer  limits.Answer
+	standby bool // it was read from a standby
 }
 
 // chargeName spends a try for a name and reads what its password check needs.
@@ -28,6 +29,9 @@ type charged struct {
 func (f *Flow) chargeName(ctx context.Context, key string, a attempt, who Who) (charged, error) {
 	return f.charge(ctx, who, authenticators.LoadPassword, func(tx *store.Tx) (accounts.Account, error) {
 		account, found, err := accounts.ByEmail(tx, key)
+		if err == nil {
+			err = notBehind(tx, a, account, found)
+		}
 		if !found {
 			account = accounts.Account{ID: events.Nobody, EmailKey: key}
 		}
@@ -49,10 +53,13 @@ func (f *Flow) chargeName(ctx context.Context, key string, a attempt, who Who) (
 func (f *Flow) chargeCode(ctx context.Context, a attempt, load loader, who Who) (charged, error) {
 	return f.charge(ctx, who, load, func(tx *store.Tx) (accounts.Account, error) {
 		account, found, err := accounts.ByID(tx, a.Account)
+		if err == nil {
+			err = notBehind(tx, a, account, found)
+		}
 		if !found {
 			account = accounts.Account{ID: events.Nobody}
 		}
-		return account, err
+		return account, orThen(err, func() error { return f.youngEnough(tx, a.Account) })
 	}, func(c charged) []limits.Subject {
 		of := string(a.Account)
 		device := string(who.Device) + "/" + of
@@ -72,7 +79,7 @@ type loader func(*store.Tx, *seal.Keys, id.Account) (authenticators.Kept, error)
 func (f *Flow) charge(ctx context.Context, who Who, load loader, find func(*store.Tx) (accounts.Account, error), budget func(charged) []limits.Subject) (charged, error) {
 	var c charged
 	err := f.Store.Essential(ctx, func(tx *store.Tx) (err error) {
-		c = charged{}
+		c = charged{standby: tx.Standby()}
 		if c.account, err = find(tx); err != nil {
 			return err
 		}

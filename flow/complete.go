@@ -53,7 +53,7 @@ func (f *Flow) complete(tx *store.Tx, a attempt, account accounts.Account, in In
 	if err := f.recordSignIn(tx, a, t, in.Who); err != nil {
 		return Outcome{}, err
 	}
-	if account.Zone == "" && a.Zone != "" {
+	if account.Zone == "" && a.Zone != "" && !tx.Standby() { // a convenience; the next sign-in will do
 		account.Zone = a.Zone
 		if err := accounts.SetProfile(tx, account.ID, account.Name, account.Locale, account.Zone); err != nil {
 			return Outcome{}, err
@@ -78,7 +78,7 @@ func (f *Flow) endReplaced(tx *store.Tx, a attempt, in Input) (*sessions.Revocat
 	if in.Session == nil || in.Session.Session != a.Session || in.Session.Account != a.Account {
 		return nil, nil
 	}
-	return sessions.End(tx, a.Account, a.Session, "renewed")
+	return sessions.End(tx, a.Account, a.Session, in.Session.AbsoluteUntil, "renewed")
 }
 
 func (f *Flow) recordSignIn(tx *store.Tx, a attempt, t sessions.Ticket, who Who) error {

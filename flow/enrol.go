@@ -19,6 +19,7 @@ import (
 
 // choosePassword takes a new password: the first one of an invited person, one
 // chosen through a mailed link, or the replacement of one that leaked or ran out.
+// It changes what opens the account, so only the primary takes it (DESIGN §2, T2).
 func (f *Flow) choosePassword(ctx context.Context, in Input) (Outcome, error) {
 	a, err := f.open(in.Attempt, in.Who)
 	if err != nil {
@@ -45,7 +46,7 @@ func (f *Flow) choosePassword(ctx context.Context, in Input) (Outcome, error) {
 		return Outcome{}, err
 	}
 	var out Outcome
-	err = f.Store.Essential(ctx, func(tx *store.Tx) (err error) {
+	err = f.Store.Do(ctx, func(tx *store.Tx) (err error) {
 		out, err = f.commitPassword(tx, a, p, again, in)
 		return err
 	})
@@ -55,7 +56,7 @@ func (f *Flow) choosePassword(ctx context.Context, in Input) (Outcome, error) {
 // payChange is chargeChange before a password is looked at: to judge it and to
 // keep it costs hashes, which somebody else waits for.
 func (f *Flow) payChange(ctx context.Context, a attempt, who Who) (why *Refusal, err error) {
-	err = f.Store.Essential(ctx, func(tx *store.Tx) (err error) {
+	err = f.Store.Do(ctx, func(tx *store.Tx) (err error) {
 		why, err = f.chargeChange(tx, a, who)
 		return err
 	})
@@ -68,7 +69,7 @@ func (f *Flow) judge(ctx context.Context, a attempt, password id.Authenticator, 
 	var who authenticators.Personal
 	var old []authenticators.PasswordHash
 	var kept authenticators.Kept
-	err = f.Store.EssentialRead(ctx, func(tx *store.Tx) (err error) {
+	err = f.Store.Read(ctx, func(tx *store.Tx) (err error) {
 		if who, err = f.personal(tx, a.Account); err != nil {
 			return err
 		}
@@ -161,7 +162,7 @@ func (f *Flow) passwordNotGood(ctx context.Context, a attempt, reasons []authent
 	for _, r := range reasons {
 		rules = append(rules, strings.TrimPrefix(r.Key, "password.reason."))
 	}
-	err := f.Store.Essential(ctx, func(tx *store.Tx) error {
+	err := f.Store.Do(ctx, func(tx *store.Tx) error {
 		return f.append(tx, events.Event{Kind: events.PasswordRefused, Account: a.Account, Actor: events.Anonymous, Attempt: a.ID,
 			Data: map[string]string{"reasons": strings.Join(rules, ",")}, Personal: who.Personal()})
 	})
@@ -310,7 +311,7 @@ func (f *Flow) enrolCode(ctx context.Context, in Input) (Outcome, error) {
 
 func (f *Flow) enrolRefused(ctx context.Context, a attempt, hint authenticators.Hint, who Who) (Outcome, error) {
 	var why *Refusal
-	err := f.Store.Essential(ctx, func(tx *store.Tx) (err error) {
+	err := f.Store.Do(ctx, func(tx *store.Tx) (err error) {
 		if why, err = f.chargeChange(tx, a, who); err != nil || why != nil {
 			return err
 		}
@@ -352,7 +353,7 @@ func (f *Flow) confirmCodes(ctx context.Context, in Input) (Outcome, error) {
 		return Outcome{}, err
 	}
 	var out Outcome
-	err = f.Store.Essential(ctx, func(tx *store.Tx) (err error) {
+	err = f.Store.Do(ctx, func(tx *store.Tx) (err error) {
 		out, err = f.commitEnrolment(tx, a, set, in)
 		return err
 	})

@@ -156,6 +156,7 @@ type Flow struct {
 	Places   chan struct{} // its capacity bounds how many sign-ins are inside at once
 	Pace     *limits.Pace  // sign-in steps of one network, so that nobody uses up Global alone; nil bounds nothing
 	Global   *rate.Limiter // sign-in steps of everybody on this node
+	AdminAge time.Duration // how old a standby may be for people who look after others; DefaultAdminAge when zero
 	Origin   string        // the configured public origin, the only source of links
 	Product  string        // the issuer shown in authenticator apps
 	Now      func() time.Time

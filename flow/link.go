@@ -171,10 +171,11 @@ func (f *Flow) resendLink(ctx context.Context, in Input) (Outcome, error) {
 }
 
 // PeekLink tells what a mailed link is for, so that its page can say so. It
-// changes nothing: mail scanners open links too.
+// changes nothing: mail scanners open links too. A standby may not have heard of
+// a link, and must not call it spent: only the primary is asked.
 func (f *Flow) PeekLink(ctx context.Context, token seal.Secret) (accounts.LinkKind, error) {
 	var kind accounts.LinkKind
-	err := f.Store.EssentialRead(ctx, func(tx *store.Tx) error {
+	err := f.Store.Read(ctx, func(tx *store.Tx) error {
 		l, account, err := findLink(tx, token)
 		if err == nil && (l.ID == "" || !l.Good(account, tx.Now(), "")) {
 			err = fault.New(fault.LinkSpent, nil)
@@ -199,9 +200,10 @@ func findLink(tx *store.Tx, token seal.Secret) (accounts.Link, accounts.Account,
 }
 
 // openLink goes on with a link: the holder has shown that they read the address.
+// All that a link leads to is a change, so it waits for the primary.
 func (f *Flow) openLink(ctx context.Context, in Input) (Outcome, error) {
 	var out Outcome
-	err := f.Store.Essential(ctx, func(tx *store.Tx) error {
+	err := f.Store.Do(ctx, func(tx *store.Tx) error {
 		l, account, err := findLink(tx, in.Link)
 		if err != nil {
 			return err
@@ -224,7 +226,7 @@ func (f *Flow) attemptOfLink(l accounts.Link, account accounts.Account, in Input
 	if err != nil || a.At != LinkSent || a.Account != account.ID || l.Kind != accounts.Enrol {
 		a = f.begin(purposeOf(l.Kind), in)
 	}
-	a.Account, a.Email, a.Name = account.ID, account.Email, account.Name
+	a.Account, a.Email, a.Name, a.Known = account.ID, account.Email, account.Name, account.Version
 	a.Link, a.LinkKind = l.ID, l.Kind
 	return a
 }
@@ -290,11 +292,16 @@ func (f *Flow) proveAfresh(ctx context.Context, in Input) (Outcome, error) {
 	a := f.begin(Fresh, in)
 	err := f.Store.EssentialRead(ctx, func(tx *store.Tx) error {
 		account, found, err := accounts.ByID(tx, in.Session.Account)
-		if err == nil && !found {
+		switch {
+		case err != nil:
+			return err
+		case !found && tx.Standby(), found && account.Epoch < in.Session.Epoch:
+			return fault.New(fault.Unavailable, errBehind)
+		case !found:
 			return fault.New(fault.NotSignedIn, nil)
 		}
-		a.Account, a.Email, a.Name, a.Session = account.ID, account.Email, account.Name, in.Session.Session
-		return err
+		a.Account, a.Email, a.Name, a.Known, a.Session = account.ID, account.Email, account.Name, account.Version, in.Session.Session
+		return nil
 	})
 	if err != nil {
 		return Outcome{}, err

@@ -107,32 +107,36 @@ func (f *Flow) passwordRefused(ctx context.Context, a attempt, c charged, v auth
 }
 
 // rehash renews a hash made with older parameters or an older pepper key, while
-// the password is at hand.
+// the password is at hand. It can wait for the next sign-in and the primary; this
+// person should not.
 func (f *Flow) rehash(ctx context.Context, c charged, v authenticators.Verdict, pw seal.Secret) error {
-	if !v.Stale {
+	if !v.Stale || c.standby {
 		return nil
 	}
 	hash, err := f.Auth.Hasher.Hash(ctx, c.account.ID, pw)
 	if fault.Of(err) == fault.Busy {
-		return nil // it can wait for the next sign-in; this person should not
+		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return f.Store.Essential(ctx, func(tx *store.Tx) error {
+	err = f.Store.Do(ctx, func(tx *store.Tx) error {
 		changed, err := authenticators.RefreshHash(tx, c.account.ID, c.kept.Password.Hash, hash)
 		if err != nil || !changed {
 			return err
 		}
-		_, err = f.Log.Append(tx, events.Event{Kind: events.PasswordRehashed, Account: c.account.ID, Actor: events.System})
-		return err
+		return f.append(tx, events.Event{Kind: events.PasswordRehashed, Account: c.account.ID, Actor: events.System})
 	})
+	if fault.Of(err) == fault.Unavailable {
+		return nil
+	}
+	return err
 }
 
 // passwordShown goes on after a right password. Nothing is decided here that the
 // last commit does not decide again; what is recorded is that somebody knows it.
 func (f *Flow) passwordShown(ctx context.Context, a attempt, c charged, v authenticators.Verdict, in Input) (Outcome, error) {
-	a.Account, a.Email, a.Name = c.account.ID, c.account.Email, c.account.Name
+	a.Account, a.Email, a.Name, a.Known = c.account.ID, c.account.Email, c.account.Name, c.account.Version
 	// Only the password: a code that was shown before it, for a link that has run
 	// out since, is asked for again. So a password never ends an attempt.
 	a.Proofs = []proof.Proof{v.Proof}
@@ -143,6 +147,9 @@ func (f *Flow) passwordShown(ctx context.Context, a attempt, c charged, v authen
 	var linkGood bool
 	var kept authenticators.Kept
 	err := f.Store.Essential(ctx, func(tx *store.Tx) (err error) {
+		if err = f.youngEnough(tx, a.Account); err != nil {
+			return err
+		}
 		if kept, err = authenticators.LoadUsual(tx, f.Keys, a.Account); err != nil {
 			return err
 		}

@@ -55,7 +55,10 @@ type second struct {
 // or goes on.
 func (f *Flow) commitSecond(tx *store.Tx, a attempt, c charged, v authenticators.Verdict, s second) (Outcome, error) {
 	account, found, err := accounts.Lock(tx, a.Account)
-	if err != nil {
+	if err = orThen(err, func() error { return notBehind(tx, a, account, found) }); err != nil {
+		return Outcome{}, err
+	}
+	if err := f.youngEnough(tx, a.Account); err != nil {
 		return Outcome{}, err
 	}
 	if !found || !account.Status.MaySignIn() {

@@ -82,13 +82,18 @@ func spend(tx *store.Tx, s Subject) (t Try, retry time.Duration, err error) {
 	if s.Rule.Max < 1 { // a rule that nobody filled in lets nobody through
 		return t, max(s.Rule.Per, time.Second), nil
 	}
-	if len(log) >= s.Rule.Max {
+	if len(log) >= share(s.Rule.Max, tx) {
 		wait := time.Duration(log[0]+s.Rule.Per.Microseconds()-now) * time.Microsecond
 		return t, max(wait, time.Second), nil
 	}
 	log = append(log, now)
 	return Try{key, now}, 0, save(tx, key, log, now+s.Rule.Per.Microseconds())
 }
+
+// share is what a limit leaves this store: all of it on the primary. Nodes that are
+// cut off from each other count alone, so each gets its part (rounded down) of what
+// is allowed together, but always one.
+func share(most int, tx *store.Tx) int { return max(1, most/tx.Share()) }
 
 // firstRefusal is a limit of one on the telling itself.
 func firstRefusal(tx *store.Tx, s Subject) (bool, error) {

@@ -72,13 +72,14 @@ func (m *Manage) List(ctx context.Context, c Caller) ([]Listed, error) {
 // EndSession ends one of the caller's sessions. It is a denial, so it works on a
 // standby too. One that is over already is no error.
 func (m *Manage) EndSession(ctx context.Context, c Caller, session id.Session) error {
-	why := "by-person"
+	why, until := "by-person", m.Now().Add(m.Sessions.Policy.Absolute)
 	if session == c.Ticket.Session {
-		why = "signed-out"
+		why, until = "signed-out", c.Ticket.AbsoluteUntil
 	}
 	var revoked []sessions.Revocation
 	err := m.Store.Essential(ctx, func(tx *store.Tx) error {
-		r, err := sessions.End(tx, c.Ticket.Account, session, why)
+		revoked = nil
+		r, err := sessions.End(tx, c.Ticket.Account, session, until, why)
 		if err != nil || r == nil {
 			return err
 		}

@@ -249,7 +249,10 @@ func TestEndingIsForOnesOwnAndOnce(t *testing.T) {
 			return sessions.Insert(tx, keys, tk, made[id.Attempt](noon), sessions.Seen{})
 		})
 		end := func(a id.Account) (r *sessions.Revocation) {
-			do(t, s, func(tx *store.Tx) (err error) { r, err = sessions.End(tx, a, tk.Session, "by-person"); return err })
+			do(t, s, func(tx *store.Tx) (err error) {
+				r, err = sessions.End(tx, a, tk.Session, tk.AbsoluteUntil, "by-person")
+				return err
+			})
 			return r
 		}
 		lives := func() (l bool) {

@@ -70,11 +70,24 @@ func ByAttempt(tx *store.Tx, keys *seal.Keys, attempt id.Attempt) (Session, bool
 }
 
 // Lives tells whether a session of an account was not ended, as the database has
-// it now: a change of rights does not rest on what this node has heard.
+// it now: a change of rights does not rest on what this node has heard. A standby
+// may not have heard of the session at all; then nothing speaks against its ticket
+// but a revocation.
 func Lives(tx *store.Tx, account id.Account, session id.Session) (bool, error) {
+	var living, listed int64
+	err := tx.Row(`SELECT COALESCE(SUM(CASE WHEN account = $2 AND ended_at IS NULL THEN 1 ELSE 0 END), 0) AS living, COUNT(*) AS listed FROM sessions WHERE id = $1`,
+		session, account).Scan(&living, &listed)
+	if err != nil || listed > 0 || !tx.Standby() {
+		return living == 1, err
+	}
+	revoked, err := isRevoked(tx, session)
+	return !revoked, err
+}
+
+func isRevoked(tx *store.Tx, session id.Session) (bool, error) {
 	var n int64
-	err := tx.Row(`SELECT COUNT(*) FROM sessions WHERE id = $1 AND account = $2 AND ended_at IS NULL`, session, account).Scan(&n)
-	return n == 1, err
+	err := tx.Row(`SELECT COUNT(*) FROM revocations WHERE kind = $1 AND subject = $2`, OfSession, session).Scan(&n)
+	return n > 0, err
 }
 
 // Live lists the sessions of an account that are neither ended nor past their
@@ -126,19 +139,33 @@ func seenPlace(s id.Session) seal.Place {
 }
 
 // End ends one session of an account and records its revocation; nil when it was
-// over already or belongs to somebody else.
-func End(tx *store.Tx, account id.Account, session id.Session, why string) (*Revocation, error) {
-	var until int64
+// over already or belongs to somebody else. A denial holds on a standby too, also
+// for a session that it has not heard of: until is how long a ticket of it may last.
+func End(tx *store.Tx, account id.Account, session id.Session, until time.Time, why string) (*Revocation, error) {
+	var absolute int64
 	err := tx.Row(`UPDATE sessions SET ended_at = $1, ended_why = $2, version = version + 1, node = $3
 		WHERE id = $4 AND account = $5 AND ended_at IS NULL RETURNING absolute_until`,
-		store.Micros(tx.Now()), why, tx.Node(), session, account).Scan(&until)
+		store.Micros(tx.Now()), why, tx.Node(), session, account).Scan(&absolute)
 	if errors.Is(err, store.ErrNoRows) {
-		return nil, nil
+		return endUnheard(tx, account, session, until)
 	}
 	if err != nil {
 		return nil, err
 	}
-	r := Revocation{Kind: OfSession, Subject: string(session), Until: store.Time(until), MadeAt: tx.Now()}
+	r := Revocation{Kind: OfSession, Subject: string(session), Until: store.Time(absolute), MadeAt: tx.Now()}
+	return &r, revoke(tx, r)
+}
+
+// endUnheard revokes a session that a standby holds no row of. Whose it is cannot
+// be looked up there; its id, which nobody else is told, has to do.
+func endUnheard(tx *store.Tx, account id.Account, session id.Session, until time.Time) (*Revocation, error) {
+	if !tx.Standby() {
+		return nil, nil
+	}
+	if lives, err := Lives(tx, account, session); err != nil || !lives {
+		return nil, err
+	}
+	r := Revocation{Kind: OfSession, Subject: string(session), Until: until, MadeAt: tx.Now()}
 	return &r, revoke(tx, r)
 }
 
