@@ -23,7 +23,7 @@ import (
 var ranks = map[string]int{
 	"fault": 0, "id": 0, "proof": 0, "seal": 0, "words": 0,
 	"store": 1, "store/pgtemp": 1,
-	"events": 2, "authenticators/argon2id": 2,
+	"events": 2, "peers": 2, "authenticators/argon2id": 2,
 	"access": 3, "accounts": 3, "authenticators": 3, "clients": 3, "limits": 3, "outbox": 3, "sessions": 3,
 	"deliver": 4, "export": 4, "flow": 4, "follow": 4, "hooks": 4, "manage": 4, "notices": 4,
 	"web":           5,
