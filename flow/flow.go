@@ -81,6 +81,8 @@ type Input struct {
 	Session   *sessions.Ticket // the caller's session, already checked; nil when not signed in
 	Return    string           // local path to go to when done; web has vetted it
 	Who       Who
+	Place     string // sealed: a place in the line, from an earlier Wait or Knock
+	Brought   bool   // the device token came with the request: it was not made for this one
 }
 
 // Outcome is the answer to one submission.
@@ -153,7 +155,7 @@ type Flow struct {
 	Choose   authenticators.Chooser
 	Sessions *sessions.Checker
 	Limits   Limits
-	Places   chan struct{} // its capacity bounds how many sign-ins are inside at once
+	Gate     *Gate         // who may take a step now; nil lets everybody in
 	Pace     *limits.Pace  // sign-in steps of one network, so that nobody uses up Global alone; nil bounds nothing
 	Global   *rate.Limiter // sign-in steps of everybody on this node
 	AdminAge time.Duration // how old a standby may be for people who look after others; DefaultAdminAge when zero
@@ -172,7 +174,7 @@ const attemptLife = 30 * time.Minute
 // Submit takes one step. An error is ours (fault.Unavailable, fault.Busy, …) and
 // says nothing about the person; a refusal is in the Outcome.
 func (f *Flow) Submit(ctx context.Context, in Input) (Outcome, error) {
-	leave, err := f.admit(in.Who)
+	leave, err := f.admit(ctx, in)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -208,20 +210,6 @@ func (f *Flow) Resume(sealed string, who Who) (Outcome, error) {
 		return Outcome{}, err
 	}
 	return Outcome{Next: a.At, Attempt: sealed, View: f.view(a)}, nil
-}
-
-// admit takes a place before a secret is looked at or a try is spent.
-func (f *Flow) admit(who Who) (leave func(), err error) {
-	now := f.Now()
-	if !f.Pace.Allow(limits.Network(who.Network), now) || !f.Global.AllowN(now, 1) {
-		return nil, fault.New(fault.Busy, nil)
-	}
-	select {
-	case f.Places <- struct{}{}:
-		return func() { <-f.Places }, nil
-	default:
-		return nil, fault.New(fault.Busy, nil)
-	}
 }
 
 // refuse ends a step with a refusal and stays where the attempt was.

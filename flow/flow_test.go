@@ -47,7 +47,7 @@ func build(t *testing.T, s *store.Store) building {
 	}
 	f := &Flow{Store: s, Keys: keys, Log: events.New(keys, rand.Reader), Auth: authenticators.New(hasher, keys),
 		Choose: authenticators.Chooser{Policy: policy, Hasher: hasher}, Sessions: &sessions.Checker{Keys: keys, Policy: sessions.DefaultPolicy()},
-		Limits: DefaultLimits(), Places: make(chan struct{}, 8), Global: rate.NewLimiter(rate.Inf, 1), Origin: "https://sign-in.example", Product: "Harbour Books",
+		Limits: DefaultLimits(), Gate: NewGate(32, 2, clock.Now), Global: rate.NewLimiter(rate.Inf, 1), Origin: "https://sign-in.example", Product: "Harbour Books",
 		Now: clock.Now, Rand: rand.Reader, Slog: slog.New(slog.DiscardHandler), Nudge: func() {}}
 	err = s.Do(t.Context(), func(tx *store.Tx) error {
 		if err := f.Log.Prepare(tx); err != nil {
@@ -153,8 +153,8 @@ func TestASignInFromClickToSession(t *testing.T) {
 func TestAPlaceIsTakenBeforeATryIsSpent(t *testing.T) {
 	each(t, func(t *testing.T, b building) {
 		_, app := b.person(t, "alice@quay.example", pw)
-		b.Places = make(chan struct{}, 1)
-		b.Places <- struct{}{} // somebody is inside
+		b.Gate = NewGate(1, 1, b.clock.Now)
+		leave, _ := b.Gate.enter(inProgress, standing{}) // somebody is inside
 		who := b.who()
 		for range 20 {
 			_, err := b.Submit(t.Context(), Input{Do: ShowPassword, Email: "alice@quay.example", Secret: "not this one", Who: who})
@@ -162,7 +162,7 @@ func TestAPlaceIsTakenBeforeATryIsSpent(t *testing.T) {
 				t.Fatalf("with no place left: %v", err)
 			}
 		}
-		<-b.Places
+		leave()
 		b.Global = rate.NewLimiter(rate.Every(time.Hour), 2)
 		out := b.submit(t, Input{Do: ShowPassword, Email: "alice@quay.example", Secret: pw, Who: who})
 		out = b.submit(t, Input{Do: ShowCode, Attempt: out.Attempt, Secret: code(t, b, app), Who: who})
@@ -174,7 +174,7 @@ func TestAPlaceIsTakenBeforeATryIsSpent(t *testing.T) {
 		}
 		b.clock.Forward(time.Hour)
 		b.submit(t, Input{Do: ShowPassword, Email: "alice@quay.example", Secret: pw, Who: who})
-		if len(b.Places) != 0 {
+		if b.Gate.State().Inside != 0 {
 			t.Error("a place was not left")
 		}
 	})

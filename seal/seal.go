@@ -83,6 +83,7 @@ const (
 	Pending Purpose = "pending" // an authenticator being added in the account pages, bound to the session id
 	Flash   Purpose = "flash"   // a message for the next page, bound to the device token's id
 	Mailed  Purpose = "mailed"  // the link a person opened, carried in a cookie to a clean address
+	Waiting Purpose = "waiting" // a place in the line at the door, bound to the device token's id
 )
 
 // SealToken makes a URL-safe token that opens only for the same purpose and

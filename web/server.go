@@ -80,6 +80,9 @@ type Server struct {
 	Now        func() time.Time
 	Rand       io.Reader // safe for use by many at once, as crypto/rand.Reader is
 
+	Door      Door             // asked before the form of a sign-in; nil lets everybody see it
+	Condition func() Condition // how things stand, for the banner; asked for every page, so it must cost nothing. nil is well
+
 	Product         string // what people call this installation; "" is the catalogue's name
 	Demo            bool   // pages say that this is a demo
 	StatusURL       string // of the separate status host; "" shows no status line

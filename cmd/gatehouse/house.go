@@ -33,6 +33,7 @@ type house struct {
 	log      *events.Log
 	metrics  *web.Metrics
 	hasher   *authenticators.Hasher
+	gate     *flow.Gate
 	choose   authenticators.Chooser
 	sessions *sessions.Checker
 	notices  *notices.Notices
@@ -74,8 +75,9 @@ func openHouse(ctx context.Context, l *Loaded, logger *slog.Logger, who occupant
 
 func (h *house) openPasswords() (err error) {
 	l := h.l
+	h.gate = flow.NewGate(l.Inside, l.hashesAtOnce(), h.now)
 	h.hasher, err = authenticators.NewHasher(authenticators.HasherOptions{
-		Keys: h.keys, Rand: rand.Reader, Now: h.now, OnHash: h.metrics.HashTook,
+		Keys: h.keys, Rand: rand.Reader, Now: h.now, OnHash: h.hashTook,
 		Parameters: authenticators.Parameters{MemoryKiB: uint32(l.HashMemory), Time: uint32(l.HashTime), Threads: uint8(l.HashThreads)},
 		Cores:      l.hashesAtOnce(), Queue: l.Inside, // whoever is inside has a place to wait: nobody who paid a try is sent away
 	})
@@ -99,7 +101,7 @@ func (h *house) openFlow() error {
 	h.notices = &notices.Notices{Keys: h.keys, Log: h.log, Origin: l.Origin, Product: l.Product, Now: h.now, Rand: rand.Reader, Logger: h.slog}
 	h.flow = &flow.Flow{
 		Store: h.store, Keys: h.keys, Log: h.log, Auth: authenticators.New(h.hasher, h.keys), Choose: h.choose, Sessions: h.sessions,
-		Limits: l.limits(), Places: make(chan struct{}, l.Inside), Pace: &limits.Pace{Max: l.NetworkRate}, Global: rate.NewLimiter(rate.Limit(l.GlobalRate), l.GlobalRate),
+		Limits: l.limits(), Gate: h.gate, Pace: &limits.Pace{Max: l.NetworkRate}, Global: rate.NewLimiter(rate.Limit(l.GlobalRate), l.GlobalRate),
 		Origin: l.Origin, Product: l.Product, Now: h.now, Rand: rand.Reader, Slog: h.slog, Nudge: h.notices.Nudge,
 	}
 	h.manage = &manage.Manage{

@@ -166,7 +166,7 @@ func (h *House) build(node id.Node) {
 	h.Sessions = &sessions.Checker{Keys: keys, Policy: o.Life}
 	h.Notices = &notices.Notices{Keys: keys, Log: h.Events, Origin: Origin, Product: "Harbour Books", Now: h.Clock.Now, Rand: rand.Reader, Logger: logger}
 	h.Flow = &flow.Flow{Store: h.Store, Keys: keys, Log: h.Events, Auth: authenticators.New(h.Hasher, keys), Choose: choose, Sessions: h.Sessions,
-		Limits: o.Limits, Places: make(chan struct{}, o.Inside), Global: rate.NewLimiter(rate.Inf, 1), Origin: Origin, Product: "Harbour Books",
+		Limits: o.Limits, Gate: flow.NewGate(o.Inside, o.Inside, h.Clock.Now), Global: rate.NewLimiter(rate.Inf, 1), Origin: Origin, Product: "Harbour Books",
 		Now: h.Clock.Now, Rand: rand.Reader, Slog: logger, Nudge: h.Notices.Nudge}
 	h.Manage = &manage.Manage{Store: h.Store, Keys: keys, Log: h.Events, Choose: choose, Sessions: h.Sessions, MailNet: o.Limits.MailNet, Change: o.Limits.Change,
 		Origin: Origin, Product: "Harbour Books", Now: h.Clock.Now, Rand: rand.Reader, Nudge: h.Notices.Nudge}
