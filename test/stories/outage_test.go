@@ -19,7 +19,7 @@ func TestWhileTheDatabaseIsAwayNobodyIsToldThatTheyAreWrong(t *testing.T) {
 	}{
 		{"postgres, cut off", func(t *testing.T) (*house.House, func(), func()) {
 			direct := storetest.Postgres(t)
-			wire := house.NewWire(t, direct)
+			wire := storetest.NewWire(t, direct)
 			h := house.New(t, wire.DSN, func(o *house.Options) { o.Deadline = 2 * time.Second })
 			h.DSN = direct
 			return h, wire.Cut, wire.Mend
@@ -81,7 +81,7 @@ func TestWhileTheDatabaseIsAwayNobodyIsToldThatTheyAreWrong(t *testing.T) {
 
 func TestANodeThatDoesNotKnowWhoIsThrownOutAnswersNoCheck(t *testing.T) {
 	direct := storetest.Postgres(t)
-	wire := house.NewWire(t, direct)
+	wire := storetest.NewWire(t, direct)
 	h := house.New(t, wire.DSN, func(o *house.Options) { o.Deadline = time.Second })
 	h.DSN = direct
 	alice := h.Person("alice")

@@ -1,4 +1,4 @@
-package house
+package storetest
 
 import (
 	"io"
@@ -9,15 +9,18 @@ import (
 	"testing"
 )
 
-// Wire is a way to a PostgreSQL server that can be cut and mended.
+// Wire is a way to a PostgreSQL server that can be cut, frozen and mended.
 type Wire struct {
 	DSN string // the database, by this way
+
+	direct string
 
 	listener net.Listener
 	network  string
 	address  string
 	mu       sync.Mutex
 	cut      bool
+	ice      sync.RWMutex // held while nothing moves, like a stopped server or a firewall that drops
 	open     map[net.Conn]bool
 }
 
@@ -28,7 +31,7 @@ func NewWire(t testing.TB, dsn string) *Wire {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &Wire{network: "tcp", address: u.Host, open: map[net.Conn]bool{}}
+	w := &Wire{direct: dsn, network: "tcp", address: u.Host, open: map[net.Conn]bool{}}
 	q := u.Query()
 	if host := q.Get("host"); strings.HasPrefix(host, "/") {
 		port := q.Get("port")
@@ -76,7 +79,7 @@ func (w *Wire) carry(c net.Conn) {
 	w.mu.Unlock()
 	done := make(chan bool, 2)
 	for _, way := range [][2]net.Conn{{c, to}, {to, c}} {
-		go func() { io.Copy(way[0], way[1]); done <- true }()
+		go func() { io.Copy(way[0], frozen{way[1], &w.ice}); done <- true }()
 	}
 	<-done
 	w.mu.Lock()
@@ -101,3 +104,25 @@ func (w *Wire) Mend() {
 	defer w.mu.Unlock()
 	w.cut = false
 }
+
+// Freeze stops every byte and says nothing to anybody.
+func (w *Wire) Freeze() { w.ice.Lock() }
+
+// Thaw lets what was frozen go on.
+func (w *Wire) Thaw() { w.ice.Unlock() }
+
+// frozen passes on what it reads when nothing is frozen.
+type frozen struct {
+	from io.Reader
+	ice  *sync.RWMutex
+}
+
+func (f frozen) Read(b []byte) (int, error) {
+	n, err := f.from.Read(b)
+	f.ice.RLock()
+	defer f.ice.RUnlock()
+	return n, err
+}
+
+// Direct is the database by another way, which stays open.
+func (w *Wire) Direct() string { return w.direct }
