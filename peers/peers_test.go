@@ -295,3 +295,5 @@ func TestAClaimThatHangsAtAPeerEndsInTime(t *testing.T) {
 		t.Errorf("took %v", took)
 	}
 }
+
+func netListen(address string) (net.Listener, error) { return net.Listen("tcp", address) }
