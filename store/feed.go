@@ -26,7 +26,7 @@ func (s *Store) Follow(ctx context.Context, settle Settle) error {
 			return err
 		}
 	}
-	if err := sb.handOver(ctx, settle); err != nil {
+	if err := sb.handOver(ctx, settle, handBatch); err != nil {
 		return err
 	}
 	if sb.primaryDown() != nil {
@@ -107,28 +107,30 @@ func (sb *standby) arrived(n news) {
 
 func (sb *standby) readNews(ctx context.Context) (news, error) {
 	p := sb.primary
-	if err := sb.known(ctx); err != nil {
-		return news{}, err
-	}
 	var found news
+	var unknown bool
 	now := p.now()
 	err := p.runCall(ctx, p.background.read, p.newCall(max(sb.o.Wait, time.Second)), func(tx *Tx) error {
 		found = news{applied: map[int64]bool{}, meta: sb.meta}
-		var completeFrom int64
-		err := tx.Row(`SELECT incarnation, system, complete_from FROM feed WHERE id = 1`).Scan(&found.meta.Incarnation, &found.meta.System, &completeFrom)
-		if err != nil {
+		h, err := tx.history()
+		if unknown = !h.known(); err != nil || unknown {
 			return err
 		}
-		found.whole = sb.meta.Place < max(completeFrom, 1) || found.meta.Incarnation != sb.meta.Incarnation || found.meta.System != sb.meta.System
+		found.meta.Incarnation, found.meta.System = h.incarnation, h.noted
+		found.whole = sb.meta.Place < max(h.completeFrom, 1) || found.meta.Incarnation != sb.meta.Incarnation || found.meta.System != sb.meta.System
 		if found.whole {
 			return nil
 		}
 		return sb.readChanges(tx, &found)
 	})
-	if err == nil {
+	if err != nil || !unknown {
 		found.meta.FollowedAt = Micros(now)
+		return found, err
 	}
-	return found, err
+	if err := sb.adopt(ctx); err != nil {
+		return news{}, err
+	}
+	return sb.readNews(ctx)
 }
 
 func (sb *standby) readChanges(tx *Tx, found *news) error {
@@ -261,18 +263,39 @@ func (t *Tx) putAll(table string, rows []row) error {
 	return nil
 }
 
-// known sees to it that the primary says which history it holds: another server,
-// or another timeline of the same one after a promotion, is another history.
-func (sb *standby) known(ctx context.Context) error {
-	p := sb.primary
-	var has, is string
-	err := p.runCall(ctx, p.background.read, p.newCall(max(sb.o.Wait, time.Second)), func(tx *Tx) (err error) {
-		has, is, err = tx.history()
-		return err
-	})
-	if err != nil || has == is && has != "" {
-		return err
+// sameFile is the system of a database that is a file.
+const sameFile = "file"
+
+// history is what the feed says of the server, and what the server is.
+type history struct {
+	incarnation  string
+	noted, is    string
+	completeFrom int64
+}
+
+// known says that the feed is of this server: another server, or another timeline
+// of the same one after a promotion, is another history.
+func (h history) known() bool { return h.noted == h.is && h.noted != "" }
+
+func (t *Tx) history() (history, error) {
+	h := history{is: sameFile}
+	err := t.Row(`SELECT incarnation, system, complete_from FROM feed WHERE id = 1`).Scan(&h.incarnation, &h.noted, &h.completeFrom)
+	if err != nil && !errors.Is(err, ErrNoRows) || t.store.dialect.system == "" {
+		return h, onlyReal(err)
 	}
+	return h, t.Row("SELECT " + t.store.dialect.system).Scan(&h.is)
+}
+
+func onlyReal(err error) error {
+	if errors.Is(err, ErrNoRows) {
+		return nil
+	}
+	return err
+}
+
+// adopt writes down which history the primary holds.
+func (sb *standby) adopt(ctx context.Context) error {
+	p := sb.primary
 	fresh := make([]byte, 12)
 	if _, err := io.ReadFull(p.random, fresh); err != nil {
 		return err
@@ -280,33 +303,16 @@ func (sb *standby) known(ctx context.Context) error {
 	return p.runCall(ctx, p.background.write, p.newCall(p.deadline), func(tx *Tx) error { return tx.adopt(hex.EncodeToString(fresh)) })
 }
 
-// sameFile is the system of a database that is a file.
-const sameFile = "file"
-
-// history is what the feed says of the server, and what the server is.
-func (t *Tx) history() (has, is string, err error) {
-	err = t.Row(`SELECT system FROM feed WHERE id = 1`).Scan(&has)
-	if err != nil && !errors.Is(err, ErrNoRows) {
-		return "", "", err
-	}
-	if t.store.dialect.system == "" {
-		return has, sameFile, nil
-	}
-	err = t.Row("SELECT " + t.store.dialect.system).Scan(&is)
-	return has, is, err
-}
-
-// adopt writes down which history this is. A restore into another server begins a
-// new one: its transaction numbers are others, so what was noted with the old
-// ones counts as over.
+// adopt begins a new history after a restore into another server: its transaction
+// numbers are others, so what was noted with the old ones counts as over.
 func (t *Tx) adopt(fresh string) error {
-	has, is, err := t.history()
-	if err != nil || has == is {
+	h, err := t.history()
+	if err != nil || h.known() {
 		return err
 	}
-	if has == "" || before(has) == before(is) { // new, or the same server promoted
+	if h.noted == "" || before(h.noted) == before(h.is) { // new, or the same server promoted
 		_, err := t.Exec(`INSERT INTO feed (id, incarnation, system, complete_from, made_at) VALUES (1, $1, $2, 0, $3)
-			ON CONFLICT (id) DO UPDATE SET system = excluded.system`, fresh, is, Micros(t.Now()))
+			ON CONFLICT (id) DO UPDATE SET system = excluded.system`, fresh, h.is, Micros(t.Now()))
 		return err
 	}
 	for _, q := range []string{`DELETE FROM changes`, `UPDATE events SET xid = 0 WHERE xid > 0`} {
@@ -314,7 +320,7 @@ func (t *Tx) adopt(fresh string) error {
 			return err
 		}
 	}
-	_, err = t.Exec(`UPDATE feed SET incarnation = $1, system = $2, complete_from = 0, made_at = $3 WHERE id = 1`, fresh, is, Micros(t.Now()))
+	_, err = t.Exec(`UPDATE feed SET incarnation = $1, system = $2, complete_from = 0, made_at = $3 WHERE id = 1`, fresh, h.is, Micros(t.Now()))
 	return err
 }
 

@@ -121,11 +121,12 @@ const handBatch = 50
 
 // handOver gives the primary what was done here, in order, each entry once. An
 // entry that the primary cannot take is tried alone, then parked: it stops none
-// of the others, and is told.
-func (sb *standby) handOver(ctx context.Context, settle Settle) error {
+// of the others, and is told. While the standby is in use, fewer than leave may
+// stay behind: sign-ins that go on would keep it from ever being done.
+func (sb *standby) handOver(ctx context.Context, settle Settle, leave int) error {
 	for {
 		batch, err := sb.journal.waiting(ctx, 0, handBatch)
-		if err != nil || len(batch) == 0 {
+		if err != nil || len(batch) == 0 || len(batch) < leave && sb.primaryDown() != nil {
 			return errors.Join(err, sb.count(ctx))
 		}
 		err = sb.handSome(ctx, batch, settle)

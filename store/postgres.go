@@ -33,7 +33,7 @@ func (s *Store) openPostgres(o Options) error {
 		xid: "(pg_current_xact_id()::text::bigint)", feedOrder: "xid", feedTrigger: triggerPostgres,
 		horizon:   "pg_snapshot_xmin(pg_current_snapshot())::text::bigint",
 		clock:     "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint",
-		system:    "(SELECT system_identifier::text FROM pg_control_system()) || '/' || (SELECT timeline_id::text FROM pg_control_checkpoint())",
+		system:    "(SELECT system_identifier::text FROM pg_control_system()) || '/' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)",
 		forUpdate: " FOR UPDATE",
 		findTable: "SELECT COUNT(*) AS n FROM pg_tables WHERE schemaname = current_schema() AND tablename = $1",
 		judge:     judgePostgres, undone: undoneInPostgres,

@@ -332,12 +332,21 @@ CREATE TABLE parked ( -- events a follower could not handle, and those that must
 	PRIMARY KEY (follower, event)
 );
 CREATE INDEX parked_lane ON parked (follower, lane, position);
+CREATE INDEX parked_due ON parked (follower, next_at);
 
 -- outbox
 ALTER TABLE outbox ADD COLUMN channel TEXT NOT NULL DEFAULT 'mail'; -- mail, hook
 ALTER TABLE outbox ADD COLUMN lane TEXT NOT NULL DEFAULT '';        -- keyed hash of the recipient, or the receiver's id: one effect of a lane at a time
 DROP INDEX outbox_due;
 CREATE INDEX outbox_due ON outbox (channel, due_at) WHERE sent_at IS NULL AND given_up = 0;
+ALTER TABLE outbox ADD COLUMN taken BIGINT NOT NULL DEFAULT 0; -- until when a node is at it, on the database's clock; 0 = none is
+CREATE INDEX outbox_lane ON outbox (channel, lane, made_at) WHERE sent_at IS NULL AND given_up = 0;
+CREATE INDEX outbox_taken ON outbox (channel, taken) WHERE taken > 0;
+CREATE TABLE takings ( -- whoever takes messages of a channel locks its row meanwhile
+	channel  TEXT PRIMARY KEY,
+	version  BIGINT NOT NULL,
+	node     TEXT NOT NULL
+);
 
 -- hooks
 CREATE TABLE hooks ( -- receivers of web-hooks

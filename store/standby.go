@@ -181,6 +181,7 @@ func (s *Store) essential(ctx context.Context, class func(*Store) pool, fn func(
 		if down == nil {
 			down = s.runCall(ctx, class(s), c, fn)
 			if !isOutage(down) || ctx.Err() != nil {
+				sb.hurry(class(s))
 				return down
 			}
 			sb.lost(down)
@@ -273,7 +274,7 @@ func (sb *standby) flip(ctx context.Context, settle Settle) error {
 		return err
 	}
 	defer gate.leave()
-	if err := sb.handOver(ctx, settle); err != nil {
+	if err := sb.handOver(ctx, settle, 0); err != nil {
 		return err
 	}
 	sb.mu.Lock()
@@ -282,6 +283,14 @@ func (sb *standby) flip(ctx context.Context, settle Settle) error {
 	sb.mu.Unlock()
 	sb.o.Log.Info("the primary database answers again and has all that was done on the standby", "away", dark.String())
 	return nil
+}
+
+// hurry asks for a round of Follow after a write: what the standby does not know
+// yet is what could be used a second time if the primary died just now.
+func (sb *standby) hurry(p pool) {
+	if !p.tx.ReadOnly {
+		sb.wake()
+	}
 }
 
 func (sb *standby) wake() {

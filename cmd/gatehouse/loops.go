@@ -28,6 +28,7 @@ type loops struct {
 
 const (
 	followEvery  = 250 * time.Millisecond // revocations made by other nodes reach us within twice this
+	followGap    = 50 * time.Millisecond  // many writes in a row make one round of following
 	stampEvery   = 5 * time.Second        // the floor of the clock is at most this old after a crash
 	touchEvery   = 15 * time.Second       // "last used" in the list of sessions is exact to this
 	tidyEvery    = time.Minute
@@ -158,6 +159,9 @@ func (r *loops) ask(ctx context.Context) error {
 // does the rest of its start when the primary answers.
 func (r *loops) keepStandby(ctx context.Context, stop context.CancelCauseFunc) {
 	r.everyNudged(ctx, "keeping the standby", followEvery, r.store.Nudged(), func(ctx context.Context) error {
+		if err := pause(ctx, followGap); err != nil {
+			return err
+		}
 		err := r.store.Follow(ctx, r.settle())
 		if err != nil || !r.dark {
 			return err
