@@ -101,7 +101,7 @@ func (r *Request) takeStep(read func(*reader) flow.Input) error {
 		return err
 	}
 	in := read(f)
-	in.Attempt = f.text("attempt")
+	in.Attempt, in.Place = f.text("attempt"), orElse(f.text("place"), r.cookie(r.server.cookies.wait))
 	var device string
 	if in.Who, device, err = r.whoByField(f); err != nil {
 		return err
@@ -160,8 +160,9 @@ func (r *Request) whoByField(f *reader) (who flow.Who, token string, err error) 
 	if f.err != nil {
 		return who, "", f.err
 	}
+	defer func() { r.token = token }()
 	if device, _ := r.server.openDevice(token); device != "" {
-		r.device = device
+		r.device, r.brought = device, true
 	} else if token = r.cookie(r.server.cookies.device); token == "" || !r.server.ours(token) {
 		token = ""
 	}

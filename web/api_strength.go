@@ -45,6 +45,9 @@ const meterRunes = 64
 // estimate is one at a time on a node: the meter must never take the cores from
 // somebody who signs in. Who comes meanwhile sees no verdict for this letter.
 func (s *Server) estimate(pw seal.Secret, person authenticators.Personal) (authenticators.Strength, error) {
+	if s.condition().Busy {
+		return authenticators.Strength{}, fault.New(fault.Busy, nil)
+	}
 	select {
 	case s.meter <- struct{}{}:
 		defer func() { <-s.meter }()

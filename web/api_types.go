@@ -16,6 +16,15 @@ type apiError struct {
 	Next    flow.Step   `json:"next,omitempty"`
 	Attempt string      `json:"attempt,omitempty"`
 	Device  string      `json:"device,omitempty"`
+	Wait    *apiWait    `json:"wait,omitempty"`
+}
+
+// apiWait is for who was turned away before anything was checked. Place goes back
+// with the next request, beside the same device token, and keeps their turn.
+type apiWait struct {
+	Place   string `json:"place,omitempty"`
+	Seconds int    `json:"seconds,omitempty"` // until it is their turn, roughly
+	About   string `json:"about"`             // the same in words
 }
 
 // apiFault is what went wrong, for a program (code) and a person (the rest).

@@ -14,16 +14,16 @@ import (
 	"gatehouse/sessions"
 )
 
-// cookieNames are the five cookies. All are sealed, HttpOnly, SameSite=Lax and
+// cookieNames are the six cookies. All are sealed, HttpOnly, SameSite=Lax and
 // for this host alone; "__Host-" makes the browser insist on it (RFC 6265bis §4.1.3.2).
-type cookieNames struct{ session, device, attempt, mailed, flash string }
+type cookieNames struct{ session, device, attempt, mailed, flash, wait string }
 
 func namesOfCookies(secure bool) cookieNames {
 	prefix := "gh-"
 	if secure {
 		prefix = "__Host-gh-"
 	}
-	return cookieNames{prefix + "session", prefix + "device", prefix + "attempt", prefix + "mailed", prefix + "flash"}
+	return cookieNames{prefix + "session", prefix + "device", prefix + "attempt", prefix + "mailed", prefix + "flash", prefix + "wait"}
 }
 
 const (
@@ -31,7 +31,8 @@ const (
 	deviceRenew = 30 * 24 * time.Hour  // how old a device token gets before a new one
 	mailedLife  = time.Hour            // from opening a mailed link to going on with it
 	flashLife   = 5 * time.Minute
-	maxCookie   = 4096 // what browsers keep, name and attributes included
+	waitLife    = 30 * time.Minute // as long as a place in the line is good
+	maxCookie   = 4096             // what browsers keep, name and attributes included
 )
 
 // Session is who is signed in: fault.NotSignedIn, or fault.Unavailable when that
@@ -85,7 +86,7 @@ func (r *Request) Device() (id.Device, error) {
 		return r.device, nil
 	}
 	device, made := r.server.openDevice(r.cookie(r.server.cookies.device))
-	if device == "" {
+	if r.brought = device != ""; !r.brought {
 		device = id.New[id.Device](r.server.Now(), r.server.Rand)
 	}
 	r.device = device

@@ -76,7 +76,19 @@ func atTheDoor(out Frame) []picture {
 	enrolWrong.Form, enrolWrong.Name = wrong(fault.WrongCode, FieldCode), longName
 	enrolNameless := enrol
 	enrolNameless.Form = wrong(fault.BadRequest, FieldName)
+	waits, busy, standby, failing := out, out, demo, out
+	waits.Refresh, waits.Condition = "7; url=/signin", Condition{Busy: true, Since: galleryNow}
+	busy.Condition = Condition{Busy: true}
+	standby.Condition = Condition{Standby: true, Since: galleryNow.Add(-20 * time.Minute)}
+	failing.Condition = Condition{SignInsFail: true, Standby: true, Busy: true, Since: galleryNow}
 	p := []picture{
+		{"waiting", waits, Waiting{After: 7 * time.Second, About: 40 * time.Second, To: "/signin"}, ""},
+		{"waiting-long", waits, Waiting{After: 20 * time.Second, About: 12 * time.Minute, To: "/signin?return=%2Faccount%2Fhistory"}, ""},
+		{"waiting-soon", failing, Waiting{After: 1600 * time.Millisecond, To: "/signin"}, ""},
+		{"signin-busy", busy, SignIn{}, ""},
+		{"signin-standby", standby, SignIn{Email: longEmail}, ""},
+		{"signin-failing", failing, SignIn{Form: wrong(fault.WrongCredentials, FieldPassword)}, FieldPassword},
+		{"busy-standby", standby, Oops{Code: fault.Unavailable, Sentence: Say("condition.change"), RetryAfter: 10 * time.Second, Retry: "/forgot"}, ""},
 		{"signin", out, SignIn{}, ""},
 		{"signin-filled", demo, SignIn{Form: noted, Email: longEmail}, ""},
 		{"signin-wrong", out, SignIn{Form: wrong(fault.WrongCredentials, FieldPassword), Email: "ana@harbour.example"}, FieldPassword},
@@ -159,6 +171,8 @@ func inTheHouse(t testing.TB, in Frame) []picture {
 		form.Problem.Sentence = Say("profile.bad-" + form.Problem.Field)
 	}
 	tongueless.Locale = "en"
+	onStandby := in
+	onStandby.Condition = Condition{Standby: true, Since: galleryNow}
 	p := []picture{
 		{"profile", in, profile, ""},
 		{"profile-poor", stranger, poor, FieldZone},
@@ -184,6 +198,7 @@ func inTheHouse(t testing.TB, in Frame) []picture {
 		{"history-none", in, History{}, ""},
 		{"address", in, AddressChange{Email: "ana@harbour.example", Pending: longEmail}, ""},
 		{"address-wrong", stranger, AddressChange{Form: wrong(fault.BadRequest, FieldEmail), Email: longEmail, New: "ana"}, FieldEmail},
+		{"profile-standby", onStandby, profile, ""},
 		{"policy", in, PolicyPresets{Current: authenticators.Modern, Presets: presets}, ""},
 		{"policy-legacy", in, PolicyPresets{Current: authenticators.Legacy, Presets: presets}, ""},
 		{"oops-inside", in, Oops{Code: fault.Forbidden}, ""},

@@ -38,6 +38,8 @@ type Request struct {
 	err    error // what answer was called with, for the log
 
 	device  id.Device
+	brought bool   // the device token came with the request
+	token   string // of the device, for a program that keeps no cookies
 	session *sessions.Ticket
 	after   string // where to go after a fresh proof, when that is not this page
 }
@@ -101,7 +103,11 @@ func (r *Request) Words() *words.Catalogue {
 
 // Submit is flow.Submit, counted.
 func (r *Request) Submit(in flow.Input) (flow.Outcome, error) {
+	in.Brought = r.brought
 	out, err := r.server.Flow.Submit(r.Context(), in)
+	if err == nil && out.Refusal == nil && in.Do == flow.ShowPassword {
+		r.dropCookie(r.server.cookies.wait) // whoever is inside waits no more
+	}
 	r.server.Metrics.submitted(in, out, err)
 	if out.Refusal != nil {
 		r.Note(slog.String("refusal", string(out.Refusal.Code)))
@@ -187,7 +193,7 @@ func (r *Request) body() ([]byte, error) {
 // Zone and Done when it knows them.
 func (r *Request) Frame() Frame {
 	s := r.server
-	return Frame{Words: r.Words(), Now: s.Now(), Nonce: r.Nonce, RequestID: r.ID, StatusURL: s.StatusURL, Demo: s.Demo}
+	return Frame{Words: r.Words(), Now: s.Now(), Nonce: r.Nonce, RequestID: r.ID, StatusURL: s.StatusURL, Demo: s.Demo, Condition: s.condition()}
 }
 
 // Render answers with a page, status 200.
@@ -220,12 +226,18 @@ func (s *Server) answer(r *Request, err error) {
 		return // too late: the answer is under way
 	}
 	kind := fault.Lookup(fault.Of(err))
+	wait := waitOf(err)
 	if kind.Retry > 0 {
+		kind.Retry = s.jittered(kind.Retry, wait)
 		r.setRetryAfter(kind.Retry)
 	}
-	if r.route.sort == anAPI {
+	if r.route.sort == anAPI || wait != nil && r.fromScript() {
 		r.challenge(kind.Status)
-		r.hungUp(r.JSON(kind.Status, apiError{Error: r.tell(kind.Code)}))
+		r.keepPlace(wait)
+		r.hungUp(r.JSON(kind.Status, apiError{Error: r.tell(kind.Code), Wait: r.tellWait(wait), Device: r.token}))
+		return
+	}
+	if wait != nil && r.answerWaiting(kind, wait) == nil {
 		return
 	}
 	if to := r.wayOut(kind.Code); to != "" {
@@ -242,7 +254,7 @@ func (s *Server) answer(r *Request, err error) {
 // cannot be made.
 func (s *Server) answerPage(r *Request, kind fault.Kind) {
 	said := r.tell(kind.Code)
-	oops := Oops{Code: kind.Code, Sentence: s.sentence(kind.Code), RetryAfter: kind.Retry}
+	oops := Oops{Code: kind.Code, Sentence: r.sentence(kind.Code), RetryAfter: kind.Retry}
 	if kind.Retry > 0 && r.HTTP.Method == http.MethodGet {
 		oops.Retry = r.HTTP.URL.RequestURI()
 	}
@@ -279,15 +291,18 @@ func orElse(s, otherwise string) string {
 
 // tell is what a person reads of a fault.
 func (r *Request) tell(c fault.Code) apiFault {
-	t := r.server.sentence(c)
+	t := r.sentence(c)
 	return apiFault{Code: c, Sentence: r.Words().Say(t.Key, t.Pairs...), RequestID: r.ID}
 }
 
 // sentence is what the catalogue says of a code. At a wrong address it names the
-// right one.
-func (s *Server) sentence(c fault.Code) *Text {
+// right one; in an outage it says what works all the same.
+func (r *Request) sentence(c fault.Code) *Text {
 	if c == fault.WrongHost {
-		return Say("fault.wrong-host.at", "origin", s.Origin)
+		return Say("fault.wrong-host.at", "origin", r.server.Origin)
+	}
+	if t := r.server.condition().unable(r.route.path); c == fault.Unavailable && t != nil {
+		return t
 	}
 	return Say("fault." + string(c))
 }

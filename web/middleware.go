@@ -162,6 +162,8 @@ func (s *Server) finish(r *Request, start time.Time) {
 // level is as loud as the answer is bad; files and session checks are whispered.
 func (r *Request) level() slog.Level {
 	switch {
+	case fault.Of(r.err) == fault.Busy: // in a storm these are thousands; the metrics count them
+		return slog.LevelDebug
 	case r.w.status == http.StatusInternalServerError:
 		return slog.LevelError
 	case r.w.status > http.StatusInternalServerError:

@@ -111,7 +111,7 @@ func TestEveryOperationTellsTheErrorsThatAllHave(t *testing.T) {
 
 func TestSchemasNameWhatTheCodeSends(t *testing.T) {
 	d := described(t)
-	for name, v := range map[string]any{"Step": apiStep{}, "App": apiApp{}, "Session": apiTicket{}, "Error": apiError{}, "Reason": apiReason{}, "Strength": apiStrong{}} {
+	for name, v := range map[string]any{"Step": apiStep{}, "App": apiApp{}, "Session": apiTicket{}, "Error": apiError{}, "Wait": apiWait{}, "Reason": apiReason{}, "Strength": apiStrong{}} {
 		var sent []string
 		for f := range reflect.TypeOf(v).Fields() {
 			tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")

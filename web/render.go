@@ -299,6 +299,8 @@ func (p Link) about() about {
 	return a
 }
 
+func (p Waiting) about() about { return door("waiting", false) }
+
 func (p Oops) about() about {
 	name := "oops"
 	if p.RetryAfter > 0 {

@@ -56,10 +56,14 @@ func (s *Server) signInPage(r *Request) error {
 		return r.Redirect(orElse(back, "/account"))
 	}
 	page := SignIn{Form: Form{Return: back}}
-	if who, err := r.Who(); err != nil {
+	who, err := r.Who()
+	if err != nil {
 		return err
-	} else if out, err := s.Flow.Resume(r.Attempt(), who); err == nil && out.Next == flow.Password {
+	}
+	if out, err := s.Flow.Resume(r.Attempt(), who); err == nil && out.Next == flow.Password {
 		page.Email = out.View.Email
+	} else if err := r.knock(who); err != nil {
+		return err
 	}
 	page.Email = orElse(page.Email, r.note(&page.Form))
 	if r.Query("cookies") == "none" && page.Note == nil && page.Problem == nil {
@@ -111,7 +115,7 @@ func (r *Request) submit(in flow.Input) (flow.Outcome, error) {
 		return flow.Outcome{}, err
 	}
 	who.Zone = zoneWish(r.Text(FieldZone))
-	in.Who, in.Attempt, in.Session = who, r.Attempt(), r.sessionIfAny()
+	in.Who, in.Attempt, in.Session, in.Place = who, r.Attempt(), r.sessionIfAny(), r.cookie(r.server.cookies.wait)
 	return r.Submit(in)
 }
 

@@ -28,6 +28,8 @@ type Frame struct {
 	RequestID string           // shown on error pages
 	Languages []Language       // the language line; nil means English alone
 	StatusURL string           // summary.json of the separate status host; "" shows no status line
+	Condition Condition        // how things stand, for the banner
+	Refresh   string           // where a page goes by itself without script, as "7; url=/signin"; "" stays
 	Demo      bool             // says that this is a demo and where the mails lie
 	Person    *Person          // who is signed in; nil on the pages before sign-in
 	Idle      *Idle            // for the warning before idle-out; nil shows none

@@ -177,7 +177,7 @@ func (h *House) build(node id.Node) {
 	if o.WrapFlow != nil {
 		submit = o.WrapFlow(h, submit)
 	}
-	h.Web, err = web.New(web.Server{Origin: Origin, Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Keys: keys, Flow: submit,
+	h.Web, err = web.New(web.Server{Origin: Origin, Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Keys: keys, Flow: submit, Door: h.Flow,
 		Sessions: h.Sessions, Life: o.Life, Manage: h.Manage, Choose: choose, Metrics: web.NewMetrics("test", nil), Log: logger,
 		Now: h.Clock.Now, Rand: rand.Reader})
 	must(t, err)
