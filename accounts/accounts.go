@@ -18,6 +18,7 @@ const (
 	Active   Status = "active"   // may sign in
 	Locked   Status = "locked"   // may not sign in until somebody unlocks
 	Disabled Status = "disabled" // may not sign in; sessions are over
+	Canary   Status = "canary"   // nobody: a node's own, which tries the sign-in from within (flow/canary.go) and is let in nowhere
 )
 
 // MaySignIn tells whether a status lets its person through.

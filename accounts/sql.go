@@ -51,9 +51,9 @@ func Lookalikes(tx *store.Tx, key string) ([]Account, error) {
 	return list(tx, `SELECT `+columns+` FROM accounts WHERE email_skeleton = $1 AND email_key <> $2 ORDER BY email_key`, Skeleton(key), key)
 }
 
-// List returns every account, by address. It is for operators: bounded by limit.
+// List returns everybody's account, by address. It is for operators: bounded by limit.
 func List(tx *store.Tx, after string, limit int) ([]Account, error) {
-	return list(tx, `SELECT `+columns+` FROM accounts WHERE email_key > $1 ORDER BY email_key LIMIT $2`, after, limit)
+	return list(tx, `SELECT `+columns+` FROM accounts WHERE email_key > $1 AND status <> $3 ORDER BY email_key LIMIT $2`, after, limit, Canary)
 }
 
 func list(tx *store.Tx, q string, args ...any) ([]Account, error) {

@@ -65,6 +65,7 @@ const (
 	ClockAnomaly  Kind = "clock.anomaly"
 	ServerStarted Kind = "server.started"
 	ServerStopped Kind = "server.stopped"
+	CanaryMade    Kind = "canary.made"
 )
 
 // Definition is what the table says of a kind.
@@ -197,6 +198,8 @@ var table = []Definition{
 		"A Gatehouse process started."},
 	{ServerStopped, 1, []string{"version", "why"}, nil, "", false,
 		"A Gatehouse process stopped in order."},
+	{CanaryMade, 1, nil, nil, "", false,
+		"A node made itself an account to try the sign-in with. Nobody can use it, and its sign-ins are not recorded: see decision 0016."},
 }
 
 // Kinds lists every definition, in the order of the table.

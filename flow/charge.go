@@ -78,7 +78,7 @@ type loader func(*store.Tx, *seal.Keys, id.Account) (authenticators.Kept, error)
 
 func (f *Flow) charge(ctx context.Context, who Who, load loader, find func(*store.Tx) (accounts.Account, error), budget func(charged) []limits.Subject) (charged, error) {
 	var c charged
-	err := f.Store.Essential(ctx, func(tx *store.Tx) (err error) {
+	err := f.essential(ctx, func(tx *store.Tx) (err error) {
 		c = charged{standby: tx.Standby()}
 		if c.account, err = find(tx); err != nil {
 			return err

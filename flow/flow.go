@@ -165,6 +165,8 @@ type Flow struct {
 	Rand     io.Reader
 	Slog     *slog.Logger
 	Nudge    func() // wakes the mail sender; never waits
+
+	rehearses bool // the canary's own: it takes back what it wrote (canary.go)
 }
 
 // attemptLife is how long a person may take from password to session: long

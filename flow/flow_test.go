@@ -25,7 +25,7 @@ type building struct {
 	clock *storetest.Clock
 }
 
-func build(t *testing.T, s *store.Store) building {
+func newTestKeys(t *testing.T) *seal.Keys {
 	t.Helper()
 	dir := t.TempDir() + "/keys"
 	if err := seal.InitKeys(dir); err != nil {
@@ -35,6 +35,16 @@ func build(t *testing.T, s *store.Store) building {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return keys
+}
+
+func build(t *testing.T, s *store.Store) building {
+	t.Helper()
+	return buildWith(t, s, newTestKeys(t))
+}
+
+func buildWith(t *testing.T, s *store.Store, keys *seal.Keys) building {
+	t.Helper()
 	clock := storetest.NewClock()
 	hasher, err := authenticators.NewHasher(authenticators.HasherOptions{Keys: keys, Parameters: authenticators.Parameters{MemoryKiB: 8, Time: 1, Threads: 1},
 		Rand: rand.Reader, Now: clock.Now, Cores: 2})

@@ -37,7 +37,7 @@ func (f *Flow) showPassword(ctx context.Context, in Input) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	if !v.OK || !c.account.Status.MaySignIn() {
+	if !v.OK || !f.lets(c.account) {
 		return f.passwordRefused(ctx, a, c, v, in)
 	}
 	if err := f.rehash(ctx, c, v, in.Secret); err != nil {
@@ -93,7 +93,7 @@ func (f *Flow) passwordRefused(ctx context.Context, a attempt, c charged, v auth
 	if a.Purpose == Fresh {
 		kind = events.FreshRefused
 	}
-	err := f.Store.Essential(ctx, func(tx *store.Tx) error {
+	err := f.essential(ctx, func(tx *store.Tx) error {
 		_, err := f.Log.Append(tx, events.Event{
 			Kind: kind, Account: c.account.ID, Actor: events.Anonymous, Attempt: a.ID, Session: a.Session,
 			Data: map[string]string{"reason": reason, "method": "password"}, Personal: in.Who.Personal(),
@@ -146,7 +146,7 @@ func (f *Flow) passwordShown(ctx context.Context, a attempt, c charged, v authen
 	}
 	var linkGood bool
 	var kept authenticators.Kept
-	err := f.Store.Essential(ctx, func(tx *store.Tx) (err error) {
+	err := f.essential(ctx, func(tx *store.Tx) (err error) {
 		if err = f.youngEnough(tx, a.Account); err != nil {
 			return err
 		}

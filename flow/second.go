@@ -38,7 +38,7 @@ func (f *Flow) showSecond(ctx context.Context, in Input) (Outcome, error) {
 		return Outcome{}, err
 	}
 	var out Outcome
-	err = f.Store.Essential(ctx, func(tx *store.Tx) (err error) {
+	err = f.essential(ctx, func(tx *store.Tx) (err error) {
 		out, err = f.commitSecond(tx, a, c, v, second{in, method})
 		return err
 	})
@@ -61,7 +61,7 @@ func (f *Flow) commitSecond(tx *store.Tx, a attempt, c charged, v authenticators
 	if err := f.youngEnough(tx, a.Account); err != nil {
 		return Outcome{}, err
 	}
-	if !found || !account.Status.MaySignIn() {
+	if !found || !f.lets(account) {
 		return f.leftMeanwhile(tx, a, account, s.in.Who)
 	}
 	shown, again, err := shownAgain(tx, a, v)

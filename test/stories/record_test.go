@@ -111,7 +111,7 @@ func rehashed(t *testing.T, h *house.House) {
 
 // Kinds that are recorded by cmd or notices alone, about the server and not about
 // what a person does; their own tests look at them.
-var elsewhere = []events.Kind{events.MailGivenUp, events.ClockAnomaly, events.ServerStarted, events.ServerStopped}
+var elsewhere = []events.Kind{events.MailGivenUp, events.ClockAnomaly, events.ServerStarted, events.ServerStopped, events.CanaryMade}
 
 func TestEverySuccessRefusalAndChangeIsRecordedAndNoSecretIsKeptOrLogged(t *testing.T) {
 	house.Each(t, func(t *testing.T, h *house.House) {
