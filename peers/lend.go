@@ -30,6 +30,10 @@ func (s *server) lend(w http.ResponseWriter, r *http.Request, to id.Node) {
 		http.Error(w, "", http.StatusForbidden)
 		return
 	}
+	if s.ways.isDead(address) {
+		http.Error(w, "", http.StatusBadGateway) // we are cut off too
+		return
+	}
 	select {
 	case s.lent <- struct{}{}:
 		defer func() { <-s.lent }()

@@ -120,4 +120,3 @@ func isList(text string) bool {
 	var list []json.RawMessage
 	return json.Unmarshal([]byte(text), &list) == nil
 }
-

@@ -28,8 +28,9 @@ type neighbour struct {
 	http     *http.Client
 	queue    *queue
 
-	mu    sync.Mutex
-	known State
+	mu     sync.Mutex
+	known  State
+	lameAt time.Time // when the way it lent led nowhere
 }
 
 const (

@@ -161,7 +161,9 @@ func meet(t *testing.T, all []*node) {
 	}
 }
 
-func fact(key, by string) store.Fact { return store.Fact{Table: "used", Key: `["` + key + `"]`, By: by} }
+func fact(key, by string) store.Fact {
+	return store.Fact{Table: "used", Key: `["` + key + `"]`, By: by}
+}
 
 func TestNodesOfOneInstallationMeetAndKnowThemselves(t *testing.T) {
 	all := installation(t, 3, nil)

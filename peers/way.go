@@ -37,7 +37,7 @@ func (p *Peers) Dial(ctx context.Context, network, address string) (net.Conn, er
 		return race(ctx, p.o.Wait, lent, soon)
 	}
 	conn, err := race(ctx, headStart, straight, lent)
-	if _, through := conn.(*lentConn); through || err != nil && !errors.Is(ctx.Err(), context.Canceled) {
+	if w, ok := conn.(*watched); ok && w.lent || err != nil && !errors.Is(ctx.Err(), context.Canceled) {
 		p.ways.died(address)
 	}
 	return conn, err
@@ -124,7 +124,9 @@ func (p *Peers) borrow(ctx context.Context, address string) (net.Conn, error) {
 	for _, n := range p.others {
 		go func() {
 			conn, err := n.lends(ctx, address)
-			if err != nil {
+			if err == nil { // watched like a way of our own
+				conn = &watched{Conn: conn, lent: true, dead: func() { n.lame(); p.ways.lives(address) }}
+			} else {
 				conn = nil
 			}
 			select {
@@ -151,8 +153,8 @@ func (p *Peers) borrow(ctx context.Context, address string) (net.Conn, error) {
 
 // lends makes a connection to a peer and has it joined with the database.
 func (n *neighbour) lends(ctx context.Context, address string) (net.Conn, error) {
-	if n.state().Self {
-		return nil, errSelf
+	if n.state().Self || n.isLame() {
+		return nil, errNoPeer
 	}
 	conn, err := n.connect(ctx)
 	if err != nil {
@@ -188,6 +190,19 @@ type lentConn struct {
 
 func (c *lentConn) Read(b []byte) (int, error) { return c.reader.Read(b) }
 func (c *lentConn) RemoteAddr() net.Addr       { return c.remote }
+
+// lame is a peer whose way led nowhere: it is not asked for a while.
+func (n *neighbour) lame() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.lameAt = n.now()
+}
+
+func (n *neighbour) isLame() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.now().Sub(n.lameAt) < deadFor
+}
 
 type lentAddr string
 
@@ -227,10 +242,11 @@ func (w *ways) lives(address string) {
 	delete(w.dead, address)
 }
 
-// watched judges a straight way by its first answer.
+// watched judges a way by its first answer.
 type watched struct {
 	net.Conn
-	dead, alive func()
+	lent        bool
+	dead, alive func() // nil: nobody needs to know
 
 	mu     sync.Mutex
 	judged bool
