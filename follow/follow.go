@@ -13,7 +13,6 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"sync"
 	"time"
 
 	"gatehouse/events"
@@ -71,10 +70,6 @@ type Runner struct {
 	// Ready is asked before each round, when not nil: false while the schema has not
 	// been seen to fit.
 	Ready func() bool
-
-	wait  sync.WaitGroup
-	wakes []chan struct{}
-	once  sync.Once
 }
 
 // Lag is how far behind a follower is.
