@@ -93,6 +93,9 @@ func (l *Log) Append(tx *store.Tx, e Event) (id.Event, error) {
 		// the kind keeps two runs that came to different ends apart.
 		e.ID = id.Derive[id.Event](tx.Mark(), string(e.Kind))
 	}
+	if d.Analytics() && tx.Shed() {
+		return e.ID, nil
+	}
 	e.Personal = cut(e.Personal)
 	e.Version, e.Node, e.Standby = d.Version, tx.Node(), tx.Standby()
 	e.NodeSeq = l.next(e.MadeAt)

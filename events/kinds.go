@@ -61,6 +61,9 @@ const (
 	HookReplayed Kind = "hook.replayed"
 	HookGivenUp  Kind = "hook.given-up"
 
+	StandbyHandedOver Kind = "standby.handed-over"
+	StandbyConflict   Kind = "standby.conflict"
+
 	MailGivenUp   Kind = "mail.given-up"
 	ClockAnomaly  Kind = "clock.anomaly"
 	ServerStarted Kind = "server.started"
@@ -79,6 +82,13 @@ type Definition struct {
 	Shown    bool     // in the person's own history
 	Doc      string
 }
+
+// Analytics says that the kind helps to understand and proves nothing: on a
+// standby whose disk is nearly full such events are not kept (store.Tx.Shed).
+func (d Definition) Analytics() bool { return analytics[d.Kind] }
+
+// analytics are steps on the way to something that is an event of its own.
+var analytics = map[Kind]bool{PasswordAccepted: true, PasswordRehashed: true, LinkOpened: true}
 
 // Sentence is the catalogue key of the history sentence.
 func (d Definition) Sentence() string { return "event." + string(d.Kind) }
@@ -108,7 +118,7 @@ var table = []Definition{
 		"A signed-in person failed to prove again who they are."},
 
 	{SessionEnded, 1, []string{"why", "ended"}, with(), "why", true,
-		"A session ended. `ended` is its id when another session ended it. `why`: signed-out, by-person, idle, absolute, renewed, password-changed, authenticator-changed, address-changed, disabled, locked, by-operator."},
+		"A session ended. `ended` is its id when another session ended it. `why`: signed-out, by-person, idle, absolute, renewed, password-changed, authenticator-changed, address-changed, disabled, locked, by-operator, reconciled (it was opened on a standby and should not have been)."},
 	{SessionsEnded, 1, []string{"why", "count"}, with(), "why", true,
 		"Several sessions ended at once. `why`: by-person, password-changed, password-reset, authenticator-changed, recovery-codes-changed, address-changed, disabled, locked, by-operator."},
 	{SessionReplaced, 1, []string{"why", "replaced"}, with(), "", false,
@@ -189,6 +199,11 @@ var table = []Definition{
 		"Events were put into the outbox again for a receiver of web-hooks. `count` is how many."},
 	{HookGivenUp, 1, []string{"hook", "message", "error", "tries"}, nil, "", false,
 		"A receiver of web-hooks did not take a call before it ran out. `error` is a class such as unreachable, refused, expired; gatehouse hooks replay sends it again."},
+
+	{StandbyHandedOver, 1, []string{"node", "hour"}, nil, "", false,
+		"A node hands over what it decided alone while the primary database was away. Recorded once for each hour in which it did; `gatehouse standby report` lists all."},
+	{StandbyConflict, 1, []string{"rule", "node", "entry"}, with(), "rule", true,
+		"A sign-in that a node had allowed while the primary database was away was undone. `rule`: used-twice, account-gone, kept-out, earlier-epoch, credential-changed, password-compromised. `entry`: of that node's journal."},
 
 	{MailGivenUp, 1, []string{"mail", "message", "error", "tries"}, nil, "", true,
 		"A mail could not be delivered before it ran out. `error` is a class such as unreachable, refused, expired."},

@@ -21,6 +21,7 @@ func (s *Store) Follow(ctx context.Context, settle Settle) error {
 	}
 	sb.turn.Lock()
 	defer sb.turn.Unlock()
+	sb.look()
 	if sb.primaryDown() != nil {
 		if err := sb.probe(ctx); err != nil {
 			return err

@@ -31,7 +31,11 @@ func (sb *standby) journalise(t *Tx) error {
 	if refused := sb.claim(t.ctx, e); len(refused) > 0 {
 		return &claimed{refused}
 	}
-	if err := sb.journal.append(t.ctx, e); err != nil {
+	err = sb.journal.append(t.ctx, e)
+	if err != nil && isFull(err) && sb.giveUpReserve() {
+		err = sb.journal.append(t.ctx, e)
+	}
+	if err != nil {
 		sb.o.Log.Error("the journal of the standby cannot be written; nothing more is decided on it", "error", err)
 		return unavailable(fmt.Errorf("writing the journal: %w", err))
 	}

@@ -104,6 +104,11 @@ func judgeSQLite(err error) verdict {
 	return plain
 }
 
+func isFull(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_FULL
+}
+
 func undoneInSQLite(err error) bool {
 	v := judgeSQLite(err)
 	return v == again || v == plain

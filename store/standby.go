@@ -28,6 +28,8 @@ type StandbyOptions struct {
 	MaxAge time.Duration
 	// Log is told of what an operator should know; nil tells nobody.
 	Log *slog.Logger
+	// Free is how many bytes the disk under Dir still has; nil asks the system.
+	Free func(dir string) (uint64, error)
 }
 
 // Peers are the other nodes, as this one reaches them. None of its methods may
@@ -129,6 +131,7 @@ type standby struct {
 	meta  meta           // what the copy says of itself
 	seen  map[int64]bool // changes applied already although the place could not pass them
 	saved time.Time      // when meta was last written
+	tight bool           // the disk under the journal is nearly full
 	tidy  time.Time      // when old changes were last deleted
 	share int            // nodes that were alive when the primary was last followed
 }
@@ -145,12 +148,16 @@ func (s *Store) openStandby(o Options) error {
 	sb.o.Wait, sb.o.MaxAge = cmp.Or(sb.o.Wait, defaultWait), cmp.Or(sb.o.MaxAge, defaultMaxAge)
 	sb.claims.now = o.Now
 	sb.state = State{Standby: true, Since: o.Now()}
+	if sb.o.Free == nil {
+		sb.o.Free = freeBytes
+	}
 	if sb.o.Log == nil {
 		sb.o.Log = slog.New(slog.DiscardHandler)
 	}
 	if err := sb.openFiles(o); err != nil {
 		return err
 	}
+	sb.look()
 	s.standby = sb
 	return sb.redo()
 }
