@@ -126,10 +126,19 @@ func (m *Manage) commit(ctx context.Context, c Caller, why string, fn func(chang
 	return m.after(res, err, revoked)
 }
 
+// orUnheard is fault.Unavailable when a standby holds no row of somebody: it may
+// only not have heard of them yet, which is no answer about them.
+func orUnheard(tx *store.Tx, found bool, err error) error {
+	if err == nil && !found && tx.Standby() {
+		return fault.New(fault.Unavailable, errors.New("manage: this standby has not heard of the account"))
+	}
+	return err
+}
+
 // hold locks the caller's account and makes sure that the session still stands.
 func (m *Manage) hold(tx *store.Tx, c Caller, key string) (change, error) {
 	account, found, err := accounts.Lock(tx, c.Ticket.Account)
-	if err != nil {
+	if err = orUnheard(tx, found, err); err != nil {
 		return change{}, err
 	}
 	if !found || !account.Status.MaySignIn() || account.Epoch > c.Ticket.Epoch {
@@ -253,7 +262,7 @@ func (m *Manage) Overview(ctx context.Context, c Caller) (Overview, error) {
 	var o Overview
 	err := m.Store.EssentialRead(ctx, func(tx *store.Tx) error {
 		account, found, err := accounts.ByID(tx, c.Ticket.Account)
-		if err == nil && !found {
+		if err = orUnheard(tx, found, err); err == nil && !found {
 			err = fault.New(fault.NotSignedIn, nil)
 		}
 		if err != nil {

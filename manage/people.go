@@ -331,7 +331,9 @@ func (m *Manage) mailEnrolment(tx *store.Tx, a accounts.Account, link accounts.L
 		Data: map[string]string{"kind": string(link.Kind), "link": string(link.ID)}, Personal: map[string]string{"email": a.Email}})
 }
 
-// deny is a denial and works on a standby too.
+// deny is a denial and works on a standby too: the epoch it raises there is past
+// all that the primary may have given out meanwhile, so that sessions the standby
+// has not heard of are over as well.
 func (m *Manage) deny(ctx context.Context, email string, s accounts.Status, kind events.Kind, why, actor string) (accounts.Account, error) {
 	a, err := m.find(ctx, email)
 	if err != nil {
@@ -437,7 +439,7 @@ func (m *Manage) find(ctx context.Context, email string) (a accounts.Account, er
 	err = m.Store.EssentialRead(ctx, func(tx *store.Tx) error {
 		found := false
 		a, found, err = accounts.ByEmail(tx, key)
-		if err == nil && !found {
+		if err = orUnheard(tx, found, err); err == nil && !found {
 			err = fault.New(fault.NotFound, fmt.Errorf("%s: %w", email, ErrNoAccount))
 		}
 		return err

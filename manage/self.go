@@ -98,7 +98,7 @@ func (m *Manage) SignOut(ctx context.Context, c Caller) error {
 }
 
 // EndOthers ends every session of the caller but this one, which gets a new id.
-// It only denies, so no fresh proof is asked for.
+// It only denies, so no fresh proof is asked for, and it works on a standby too.
 func (m *Manage) EndOthers(ctx context.Context, c Caller) (Result, error) {
 	key := string(id.New[id.Attempt](m.Now(), m.Rand))
 	var res Result
@@ -115,10 +115,11 @@ func (m *Manage) EndOthers(ctx context.Context, c Caller) (Result, error) {
 }
 
 // History reads what happened to the caller's account, newest first, from before
-// a position (0 = from the newest).
+// a position (0 = from the newest). A standby does not hold the log, and half of it
+// would look like all.
 func (m *Manage) History(ctx context.Context, c Caller, before int64, limit int) ([]events.Event, error) {
 	var all []events.Event
-	err := m.Store.EssentialRead(ctx, func(tx *store.Tx) (err error) {
+	err := m.Store.Read(ctx, func(tx *store.Tx) (err error) {
 		all, err = m.Log.ForAccount(tx, c.Ticket.Account, before, limit)
 		return err
 	})

@@ -34,6 +34,8 @@ var designs = []design{
 	{Kind: outbox.RecoveryCodeUsed, Facts: happened},
 	{Kind: outbox.AddressChanged, Facts: append([]string{outbox.NewAddress}, happened...)},
 	{Kind: outbox.AccountDisabled, Facts: []string{outbox.Time}, Out: true},
+	{Kind: outbox.SignInUndone, Facts: happened},
+	{Kind: outbox.SignInsUndone, Facts: []string{outbox.Time}, Out: true},
 }
 
 func designOf(k outbox.Kind) (design, bool) {

@@ -35,6 +35,8 @@ const (
 	RecoveryCodeUsed     Kind = "notice.recovery-code-used"
 	AddressChanged       Kind = "notice.address-changed" // to the old address
 	AccountDisabled      Kind = "notice.account-disabled"
+	SignInUndone         Kind = "notice.signin-undone"  // what a standby let in was ended at the hand-over
+	SignInsUndone        Kind = "notice.signins-undone" // the same, to those who look after the person
 
 	// Hook is one event for one receiver of web-hooks.
 	Hook Kind = "hook"
@@ -96,6 +98,8 @@ var table = []Definition{
 	{RecoveryCodeUsed, []string{Time, Left}, about, 72 * time.Hour},
 	{AddressChanged, []string{Time}, append([]string{NewAddress}, about...), 72 * time.Hour},
 	{AccountDisabled, []string{Time}, about, 72 * time.Hour},
+	{SignInUndone, []string{Time}, about, 72 * time.Hour},
+	{SignInsUndone, []string{Time}, []string{Name, Zone}, 72 * time.Hour},
 
 	{Hook, []string{HookReceiver, HookEvent}, []string{HookBody}, 72 * time.Hour},
 }

@@ -31,6 +31,7 @@ type Session struct {
 	LastUsedAt    time.Time
 	AbsoluteUntil time.Time
 	EndedAt       time.Time // zero while it lives
+	Standby       bool      // opened while the primary database was away (ByID and its like tell)
 }
 
 // Insert writes the row of a session that starts with ticket t. The unique

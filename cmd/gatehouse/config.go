@@ -42,10 +42,11 @@ type Settings struct {
 	Background int           `key:"database.background" default:"4" range:"1..100" why:"Connections for mail and upkeep: a pool of their own, so that they never make a person wait."`
 	Deadline   time.Duration `key:"database.deadline" default:"5s" range:"200ms..30s" why:"How long one database step may take, retries included, before people are told that we cannot check right now."`
 
-	StandbyOff    bool          `section:"Standby" key:"standby.off" default:"false" why:"Do without a standby: then nobody signs in while the database is away."`
-	StandbyDir    string        `key:"standby.dir" kind:"dir" why:"Where this node keeps its own copy of what signing in needs, and the journal of what was done on it. Empty: standby in data_dir with PostgreSQL, none with SQLite, where it belongs on another disk."`
-	StandbyWait   time.Duration `key:"standby.wait" default:"700ms" range:"100ms..5s" why:"How long a sign-in waits for the database before it goes on from the standby."`
-	StandbyMaxAge time.Duration `key:"standby.max_age" default:"24h" range:"1m..168h" why:"How long after its last contact with the database a standby still signs people in. Whoever was thrown out since is not known to it."`
+	StandbyOff         bool          `section:"Standby" key:"standby.off" default:"false" why:"Do without a standby: then nobody signs in while the database is away."`
+	StandbyDir         string        `key:"standby.dir" kind:"dir" why:"Where this node keeps its own copy of what signing in needs, and the journal of what was done on it. Empty: standby in data_dir with PostgreSQL, none with SQLite, where it belongs on another disk."`
+	StandbyWait        time.Duration `key:"standby.wait" default:"700ms" range:"100ms..5s" why:"How long a sign-in waits for the database before it goes on from the standby."`
+	StandbyMaxAge      time.Duration `key:"standby.max_age" default:"24h" range:"1m..168h" why:"How long after its last contact with the database a standby still signs people in. Whoever was thrown out since is not known to it."`
+	StandbyMaxAgeAdmin time.Duration `key:"standby.max_age_admin" default:"1h" range:"1m..168h" why:"The same for owners and security admins, who can do more harm: on an older standby they are asked to wait for the database."`
 
 	HashMemory   int    `section:"Passwords" key:"passwords.memory_kib" default:"65536" range:"8192..1048576" why:"Argon2id memory for one hash, in KiB. Raising it re-hashes each password at its next sign-in."`
 	HashTime     int    `key:"passwords.time" default:"3" range:"1..16" why:"Argon2id passes over that memory."`

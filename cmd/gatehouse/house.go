@@ -102,7 +102,7 @@ func (h *house) openFlow() error {
 	h.flow = &flow.Flow{
 		Store: h.store, Keys: h.keys, Log: h.log, Auth: authenticators.New(h.hasher, h.keys), Choose: h.choose, Sessions: h.sessions,
 		Limits: l.limits(), Gate: h.gate, Pace: &limits.Pace{Max: l.NetworkRate}, Global: rate.NewLimiter(rate.Limit(l.GlobalRate), l.GlobalRate),
-		Origin: l.Origin, Product: l.Product, Now: h.now, Rand: rand.Reader, Slog: h.slog, Nudge: h.notices.Nudge,
+		AdminAge: l.StandbyMaxAgeAdmin, Origin: l.Origin, Product: l.Product, Now: h.now, Rand: rand.Reader, Slog: h.slog, Nudge: h.notices.Nudge,
 	}
 	h.manage = &manage.Manage{
 		Store: h.store, Keys: h.keys, Log: h.log, Choose: h.choose, Sessions: h.sessions, MailNet: h.flow.Limits.MailNet,

@@ -1,6 +1,11 @@
 package main
 
-import "gatehouse/store"
+import (
+	"gatehouse/rejoin"
+	"gatehouse/store"
+)
 
 // settle decides what a hand-over undoes.
-func (r *loops) settle() store.Settle { return nil }
+func (r *loops) settle() store.Settle {
+	return (&rejoin.Rejoin{Keys: r.keys, Log: r.log}).Settle
+}
