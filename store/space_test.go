@@ -38,13 +38,13 @@ func TestAFullDiskGivesUpTheReserveAndThenRefusesWithoutAVerdict(t *testing.T) {
 		t.Error("the reserve was not given up")
 	}
 	must(t, n.LimitJournal(1<<20))
-	if !n.uses(refused, "bob") {
+	if !n.uses(refused, "alice") {
 		t.Error("what could not be written was believed")
 	}
 	free = 1 << 20
 	n.wire.Mend()
 	eventually(t, func() error { return n.Follow(t.Context(), nil) })
-	if n.usedBy("first") != "alice" || n.usedBy(refused) != "bob" {
+	if n.usedBy("first") != "alice" || n.usedBy(refused) != "alice" {
 		t.Error("something answered was lost")
 	}
 }
