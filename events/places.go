@@ -14,13 +14,14 @@ import (
 //
 // PostgreSQL shows transactions in the order of their commits, not of their
 // positions: a lower position may appear after a higher one was read. So the log
-// is read in windows of transactions that are all over: from Low up to, without,
-// High, and inside one in the order of positions. That order is the order in
-// which transactions that waited for each other committed. SQLite has one writer:
-// there Position alone counts.
+// is read in windows: what the snapshot High has and Low has not, inside it in
+// the order of positions. Transactions that waited for each other, as two that
+// concern one account do, are read in the order in which they committed, and
+// nobody waits for one that stays open. SQLite has one writer: there Position
+// alone counts.
 type Place struct {
 	Name      string
-	Low, High int64 // transactions
+	Low, High Snapshot
 	Position  int64 // the last one read inside the window
 	Token     int64
 	Holder    id.Node
@@ -108,7 +109,7 @@ func Release(tx *store.Tx, p Place) error {
 // p in that window: Place.At tells where each leads. A place that went on to an
 // empty window need not be written down.
 func (l *Log) Page(tx *store.Tx, p Place, limit int) ([]Event, Place, error) {
-	horizon, byTransaction, err := tx.Horizon()
+	now, byTransaction, err := snapshotOf(tx)
 	if err != nil {
 		return nil, p, err
 	}
@@ -116,25 +117,31 @@ func (l *Log) Page(tx *store.Tx, p Place, limit int) ([]Event, Place, error) {
 		found, err := l.After(tx, p.Position, limit)
 		return found, p, err
 	}
-	if err := sameHistory(tx, p, horizon); err != nil {
+	if err := sameHistory(tx, p, now); err != nil {
 		return nil, p, err
 	}
 	found, p, err := l.window(tx, p, limit)
-	if err == nil && len(found) == 0 && horizon > p.High {
-		found, p, err = l.window(tx, p.next(horizon), limit)
+	if err == nil && len(found) == 0 {
+		found, p, err = l.window(tx, p.Next(now), limit)
 	}
 	return found, p, err
 }
 
-// next is the beginning of the window after p's, which has been read.
-func (p Place) next(horizon int64) Place {
-	p.Low, p.High, p.Position, p.looked = p.High, horizon, 0, false
+// Next is the beginning of the window after p's, which has been read to its end.
+func (p Place) Next(now Snapshot) Place {
+	p.Low, p.High, p.Position, p.looked = p.High, now, 0, false
 	return p
+}
+
+// Has tells whether an event written by a transaction lies in p's window, still
+// unread.
+func (p Place) Has(transaction, position int64) bool {
+	return p.High.Has(transaction) && !p.Low.Has(transaction) && position > p.Position
 }
 
 func (l *Log) window(tx *store.Tx, p Place, limit int) (_ []Event, _ Place, err error) {
 	if !p.looked {
-		if p.first, p.last, err = selectBounds(tx, p.Low, p.High); err != nil {
+		if p.first, p.last, err = selectBounds(tx, p); err != nil {
 			return nil, p, err
 		}
 		p.looked = true
@@ -148,9 +155,9 @@ func (l *Log) window(tx *store.Tx, p Place, limit int) (_ []Event, _ Place, err 
 }
 
 // sameHistory finds out when the database is another than the one p counts in.
-func sameHistory(tx *store.Tx, p Place, horizon int64) error {
+func sameHistory(tx *store.Tx, p Place, now Snapshot) error {
 	history, err := tx.Incarnation()
-	if err == nil && (history != p.History || horizon < p.High) {
+	if err == nil && (history != p.History || now.Next < p.High.Next) {
 		err = ErrFenced
 	}
 	return err
@@ -160,7 +167,7 @@ func sameHistory(tx *store.Tx, p Place, horizon int64) error {
 // (restored) transactions have other numbers, so every place starts over by
 // position. Nothing is left out; some events come twice.
 func settle(tx *store.Tx, p Place) (Place, error) {
-	horizon, byTransaction, err := tx.Horizon()
+	now, byTransaction, err := snapshotOf(tx)
 	if err != nil || !byTransaction {
 		return p, err
 	}
@@ -168,11 +175,11 @@ func settle(tx *store.Tx, p Place) (Place, error) {
 	if err != nil {
 		return p, err
 	}
-	if horizon >= p.High && (p.History == history || p.History == "") {
+	if now.Next >= p.High.Next && (p.History == history || p.History == "") {
 		p.History = history
 		return p, nil
 	}
-	if err := startOver(tx, horizon, history); err != nil {
+	if err := startOver(tx, now, history); err != nil {
 		return p, err
 	}
 	return selectPlace(tx, p.Name, tx.ForUpdate())

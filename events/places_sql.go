@@ -11,20 +11,27 @@ const placeColumns = `SELECT name, low, high, position, incarnation, token, hold
 
 func insertPlace(tx *store.Tx, name string) error {
 	_, err := tx.Exec(`INSERT INTO places (name, low, high, position, incarnation, token, holder, lease_until, moved_at, version, node)
-		VALUES ($1, 0, 0, 0, '', 0, '', 0, $2, 1, $3) ON CONFLICT (name) DO NOTHING`, name, store.Micros(tx.Now()), string(tx.Node()))
+		VALUES ($1, '', '', 0, '', 0, '', 0, $2, 1, $3) ON CONFLICT (name) DO NOTHING`, name, store.Micros(tx.Now()), string(tx.Node()))
 	return err
 }
 
 func selectPlace(tx *store.Tx, name, lock string) (p Place, err error) {
-	var until int64
-	err = tx.Row(placeColumns+`WHERE name = $1`+lock, name).
-		Scan(&p.Name, &p.Low, &p.High, &p.Position, &p.History, &p.Token, &p.Holder, &until, &p.version)
-	p.Until = store.Time(until)
-	return p, err
+	all, err := collectPlaces(tx, placeColumns+`WHERE name = $1`+lock, name)
+	if err == nil && len(all) == 0 {
+		err = store.ErrNoRows
+	}
+	if err != nil {
+		return p, err
+	}
+	return all[0].Place, nil
 }
 
 func selectPlaces(tx *store.Tx) ([]Standing, error) {
-	rows, err := tx.Rows(placeColumns + `ORDER BY name`)
+	return collectPlaces(tx, placeColumns+`ORDER BY name`)
+}
+
+func collectPlaces(tx *store.Tx, query string, args ...any) ([]Standing, error) {
+	rows, err := tx.Rows(query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -32,21 +39,33 @@ func selectPlaces(tx *store.Tx) ([]Standing, error) {
 	var all []Standing
 	for rows.Next() {
 		var s Standing
-		var until int64
-		if err := rows.Scan(&s.Name, &s.Low, &s.High, &s.Position, &s.History, &s.Token, &s.Holder, &until, &s.version); err != nil {
+		if err := s.scan(rows); err != nil {
 			return nil, err
 		}
-		s.Until = store.Time(until)
 		all = append(all, s)
 	}
 	return all, rows.Err()
+}
+
+func (s *Standing) scan(rows *store.Rows) (err error) {
+	var low, high string
+	var until int64
+	if err = rows.Scan(&s.Name, &low, &high, &s.Position, &s.History, &s.Token, &s.Holder, &until, &s.version); err != nil {
+		return err
+	}
+	s.Until = store.Time(until)
+	if s.Low, err = ParseSnapshot(low); err != nil {
+		return err
+	}
+	s.High, err = ParseSnapshot(high)
+	return err
 }
 
 // updatePlace writes p where token and version are still those p was read with.
 func updatePlace(tx *store.Tx, p *Place, token int64, now, until time.Time) error {
 	n, err := tx.Exec(`UPDATE places SET low = $1, high = $2, position = $3, incarnation = $4, token = $5, holder = $6, lease_until = $7,
 		moved_at = $8, version = version + 1, node = $9 WHERE name = $10 AND token = $11 AND version = $12`,
-		p.Low, p.High, p.Position, p.History, p.Token, string(p.Holder), store.Micros(until),
+		p.Low.String(), p.High.String(), p.Position, p.History, p.Token, string(p.Holder), store.Micros(until),
 		store.Micros(now), string(tx.Node()), p.Name, token, p.version)
 	if err == nil && n == 0 {
 		err = ErrFenced
@@ -57,14 +76,15 @@ func updatePlace(tx *store.Tx, p *Place, token int64, now, until time.Time) erro
 
 // startOver has every place read again from some positions back, because those
 // cannot tell which transactions below them were still open. Events with a number
-// at or above the horizon may have it from the old history; they count as over.
-func startOver(tx *store.Tx, horizon int64, history string) error {
-	_, err := tx.Exec(`UPDATE places SET position = CASE WHEN position > $1 THEN position - $1 ELSE 0 END, low = 0, high = $2,
-		incarnation = $3, token = token + 1, version = version + 1, node = $4`, int64(back), horizon, history, string(tx.Node()))
+// that has not been given out here have it from the old history; they count as over.
+func startOver(tx *store.Tx, now Snapshot, history string) error {
+	_, err := tx.Exec(`UPDATE places SET position = CASE WHEN position > $1 THEN position - $1 ELSE 0 END, low = '', high = $2,
+		incarnation = $3, token = token + 1, version = version + 1, node = $4`, int64(back), now.String(), history, string(tx.Node()))
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`UPDATE events SET xid = 0 WHERE xid >= $1`, horizon)
+	lowest := append(now.Open, now.Next)[0]
+	_, err = tx.Exec(`UPDATE events SET xid = 0 WHERE xid >= $1`, lowest)
 	return err
 }
 
@@ -76,8 +96,9 @@ func countUnread(tx *store.Tx, s *Standing, byTransaction bool, bound int64) err
 	q := `SELECT made_at FROM events WHERE position > $1 LIMIT $2`
 	args := []any{s.Position, bound}
 	if byTransaction {
-		q = `SELECT made_at FROM events WHERE xid >= $1 AND NOT (xid < $2 AND position <= $3) LIMIT $4`
-		args = []any{s.Low, s.High, s.Position, bound}
+		q = `SELECT made_at FROM events WHERE (xid >= $1 OR xid = ANY($2::bigint[]))
+			AND NOT (xid < $3 AND NOT xid = ANY($4::bigint[]) AND position <= $5) LIMIT $6`
+		args = []any{s.Low.Next, s.Low.array(), s.High.Next, s.High.array(), s.Position, bound}
 	}
 	var oldest int64
 	err := tx.Row(`SELECT COUNT(*), COALESCE(MIN(made_at), 0) FROM (`+q+`) AS unread`, args...).Scan(&s.Unread, &oldest)
@@ -87,17 +108,21 @@ func countUnread(tx *store.Tx, s *Standing, byTransaction bool, bound int64) err
 	return err
 }
 
-// selectBounds finds the ends of a window through the index of transactions: the
-// "+ 0" keeps the planner from walking the whole log by position instead.
-func selectBounds(tx *store.Tx, low, high int64) (first, last int64, err error) {
-	err = tx.Row(`SELECT COALESCE(MIN(position + 0), 0), COALESCE(MAX(position + 0), 0) FROM events WHERE xid >= $1 AND xid < $2`,
-		low, high).Scan(&first, &last)
+// inWindow chooses what High has and Low has not, through the index of
+// transactions; it is PostgreSQL's alone.
+const inWindow = `(xid >= $1 OR xid = ANY($2::bigint[])) AND xid < $3 AND NOT xid = ANY($4::bigint[])`
+
+// selectBounds finds the ends of a window: the "+ 0" keeps the planner from
+// walking the whole log by position instead.
+func selectBounds(tx *store.Tx, p Place) (first, last int64, err error) {
+	err = tx.Row(`SELECT COALESCE(MIN(position + 0), 0), COALESCE(MAX(position + 0), 0) FROM events WHERE `+inWindow,
+		p.Low.Next, p.Low.array(), p.High.Next, p.High.array()).Scan(&first, &last)
 	return first, last, err
 }
 
 func selectWindow(tx *store.Tx, p Place, from int64, limit int) ([]row, error) {
-	return collect(tx, columns+`WHERE e.position > $1 AND e.position <= $2 AND e.xid >= $3 AND e.xid < $4 ORDER BY e.position LIMIT $5`,
-		from, p.last, p.Low, p.High, limit)
+	return collect(tx, columns+`WHERE `+inWindow+` AND e.position > $5 AND e.position <= $6 ORDER BY e.position LIMIT $7`,
+		p.Low.Next, p.Low.array(), p.High.Next, p.High.array(), from, p.last, limit)
 }
 
 func insertParked(tx *store.Tx, p Parked, next int64, tries int) error {

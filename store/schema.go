@@ -307,9 +307,9 @@ ALTER TABLE events ADD COLUMN xid BIGINT NOT NULL DEFAULT {{xid}};
 CREATE INDEX events_xid ON events (xid);
 CREATE TABLE places ( -- how far each follower of the log has read
 	name         TEXT PRIMARY KEY,
-	low          BIGINT NOT NULL, -- everything before this has been read …
-	high         BIGINT NOT NULL, -- … and between low and high everything up to position
-	position     BIGINT NOT NULL,
+	low          TEXT NOT NULL,   -- PostgreSQL: a snapshot whose transactions have all been read …
+	high         TEXT NOT NULL,   -- … and of those that this one has besides, everything up to position
+	position     BIGINT NOT NULL, -- SQLite: everything up to here has been read
 	incarnation  TEXT NOT NULL,
 	token        BIGINT NOT NULL, -- fencing: it grows with every new holder, and only its holder moves the place
 	holder       TEXT NOT NULL,
