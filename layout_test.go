@@ -26,6 +26,7 @@ var ranks = map[string]int{
 	"events": 2, "peers": 2, "authenticators/argon2id": 2,
 	"access": 3, "accounts": 3, "authenticators": 3, "clients": 3, "limits": 3, "outbox": 3, "sessions": 3,
 	"deliver": 4, "export": 4, "flow": 4, "follow": 4, "hooks": 4, "manage": 4, "notices": 4, "rejoin": 4, "audit": 4,
+	"drill":         5,
 	"web":           5,
 	"cmd/gatehouse": 6,
 

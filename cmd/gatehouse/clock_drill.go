@@ -19,6 +19,7 @@ func wall() time.Time { return time.Now().Add(time.Duration(moved.Load())) }
 // drillRoutes lets a drill move the clock: POST /drill/clock with a time such as
 // 31m in the body, counted from the machine's clock.
 func drillRoutes(mux *http.ServeMux) {
+	pauseRoutes(mux)
 	mux.HandleFunc("POST /drill/clock", func(w http.ResponseWriter, r *http.Request) {
 		text, err := io.ReadAll(io.LimitReader(r.Body, 64))
 		by, bad := time.ParseDuration(string(text))

@@ -58,10 +58,14 @@ func (r *loops) start(ctx context.Context, stop context.CancelCauseFunc) {
 	})
 	r.wait.Go(func() { r.every(ctx, "writing the clock down", stampEvery, r.stamper()) })
 	r.wait.Go(func() { r.every(ctx, "noting when sessions were used", touchEvery, r.flow.NoteUse) })
-	r.wait.Go(func() { r.every(ctx, "tidying", tidyEvery, r.tidy) })
+	r.wait.Go(func() {
+		pausable(ctx, "tidying", func(ctx context.Context) { r.every(ctx, "tidying", tidyEvery, r.tidy) })
+	})
 	r.wait.Go(func() { r.every(ctx, "measuring the outbox", gaugeEvery, r.gauge) })
 	r.wait.Go(func() { r.every(ctx, "giving memory back", restEvery, r.rest) })
-	r.wait.Go(func() { r.notices.Run(ctx, r.store, r.sender) })
+	r.wait.Go(func() {
+		pausable(ctx, "mail", func(ctx context.Context) { r.notices.Run(ctx, r.store, r.sender) })
+	})
 }
 
 // stopFor stops when there is a reason to.

@@ -48,6 +48,7 @@ type commands struct {
 	Events   EventsCommand   `cmd:"" group:"Look after" help:"Read what happened."`
 	Breached BreachedCommand `cmd:"" group:"Look after" help:"Make and ask the filter of breached passwords."`
 
+	Drill       DrillCommand       `cmd:"" group:"Measure" help:"Replay outages on this machine, with real processes and load, and say what people would have noticed."`
 	Bench       BenchCommand       `cmd:"" group:"Measure" help:"Measure this program on this machine: sign-in, session check, memory, start."`
 	Doctor      DoctorCommand      `cmd:"" group:"Measure" help:"Look the whole installation over; each finding comes with what to do about it."`
 	Healthcheck HealthcheckCommand `cmd:"" group:"Measure" help:"Ask a running server how it is; exits with 1 when it is not well."`

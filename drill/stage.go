@@ -1,0 +1,456 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"gatehouse/store/pgtemp"
+)
+
+// database is the name of the one a drill uses.
+const database = "gatehouse"
+
+// stage is one drill being carried out: its server, nodes, load and result.
+type stage struct {
+	*Site
+	name    string
+	dir     string
+	length  time.Duration // of the fault
+	result  *Result
+	primary *pgtemp.Machine
+	nodes   []*Node
+	mail    *sink
+	load    *load
+	attack  *attacker
+	crowd   *crowd // everybody who is free
+	rates   Rates
+
+	begun    time.Time // of the load
+	faultAt  time.Time
+	healedAt time.Time
+	healed   bool
+	standby  bool // what was acknowledged during the fault must be marked as made on a standby
+	watching sync.WaitGroup
+	unwatch  context.CancelFunc
+
+	mu       sync.Mutex
+	detected time.Time
+	usual    map[string]bool // alarms that stood before the fault
+	closers  []func() error
+}
+
+// errNotRun is a drill that cannot be carried out here.
+type errNotRun struct{ why string }
+
+func (e *errNotRun) Error() string { return e.why }
+
+func notRun(format string, args ...any) error { return &errNotRun{fmt.Sprintf(format, args...)} }
+
+// nodeConfig is what an operator behind a proxy would write; everything that is
+// not here has its default.
+const nodeConfig = `origin: ` + Origin + `
+listen: %s
+management: {listen: "%s"}
+trusted_proxies: [127.0.0.1/32]
+data_dir: %s
+keys_dir: %s
+database: {dsn: "%s"}
+mail: {host: 127.0.0.1, port: %d, tls: none, from: "Gatehouse <login@` + host + `>"}
+`
+
+// server starts a copy of the seed's database.
+func (s *stage) server() (err error) {
+	dir, err := s.folder("primary")
+	if err != nil {
+		return err
+	}
+	if s.primary, err = pgtemp.NewMachine(dir, s.seed.machine.Dir()); err != nil {
+		return err
+	}
+	s.later(s.primary.Stop)
+	return s.primary.Start()
+}
+
+// folder is one of this stage.
+func (s *stage) folder(name string) (string, error) {
+	dir := filepath.Join(s.dir, name)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	return dir, nil
+}
+
+// later is done at the end, last first.
+func (s *stage) later(do func() error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closers = append(s.closers, do)
+}
+
+// node writes the configuration of another node and does not start it. more is
+// added to the configuration.
+func (s *stage) node(dsn, more string) (n *Node, err error) {
+	dir, err := s.folder(fmt.Sprintf("node%d", len(s.nodes)+1))
+	if err != nil {
+		return nil, err
+	}
+	n = &Node{Program: s.Program, Config: filepath.Join(dir, "gatehouse.yaml"), Log: filepath.Join(dir, "log"), now: s.Now}
+	for _, address := range []*string{&n.Public, &n.Management} {
+		if *address, err = freeAddress(); err != nil {
+			return nil, err
+		}
+	}
+	text := fmt.Sprintf(nodeConfig, n.Public, n.Management, filepath.Join(dir, "data"), s.seed.keys, dsn, s.mail.port())
+	s.nodes = append(s.nodes, n)
+	s.later(n.Stop)
+	return n, os.WriteFile(n.Config, []byte(text+more), 0o600)
+}
+
+// open starts a server and so many nodes on it, and waits until they are ready.
+func (s *stage) open(ctx context.Context, nodes int, more string) error {
+	if err := s.server(); err != nil {
+		return err
+	}
+	for range nodes {
+		if _, err := s.node(pgtemp.Address(database, s.primary.Host()), more); err != nil {
+			return err
+		}
+	}
+	return s.startAll(ctx)
+}
+
+func (s *stage) startAll(ctx context.Context) error {
+	for _, n := range s.nodes {
+		if err := n.Start(); err != nil {
+			return err
+		}
+	}
+	for _, n := range s.nodes {
+		if err := n.Ready(ctx, "/readyz"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addresses are the nodes in turn, as a proxy would try them.
+func (s *stage) addresses() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []string
+	for _, n := range s.nodes {
+		all = append(all, n.Public)
+	}
+	if len(all) > 1 {
+		k := int(s.load.next.Add(1)) % len(all)
+		all = append(slices.Clone(all[k:]), all[:k]...)
+	}
+	return all
+}
+
+// warm puts the load on, lets an attacker in, and waits until both are under way.
+func (s *stage) warm(ctx context.Context) error {
+	s.begun = s.Now()
+	s.watch(ctx)
+	if err := s.shutSome(ctx); err != nil {
+		return err
+	}
+	s.load.start(ctx, s.rates)
+	attacking, stop := context.WithCancel(ctx)
+	s.watching.Go(func() { s.attack.run(attacking) })
+	s.later(func() error { stop(); return nil })
+	if err := s.hold(ctx, "warm", warmOf(s.length)); err != nil {
+		return err
+	}
+	if len(s.load.journal.All()) == 0 {
+		return fmt.Errorf("nobody could sign in before anything was broken: %v", s.reasons(s.begun))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.usual = map[string]bool{}
+	for _, n := range s.nodes {
+		for a := range n.alarms(ctx) {
+			s.usual[n.Public+a] = true
+		}
+	}
+	return nil
+}
+
+// warmOf is 20 s, as DRILLS.md says, and less for a drill that is short itself.
+func warmOf(length time.Duration) time.Duration {
+	return min(20*time.Second, max(3*time.Second, length/3))
+}
+
+// shutSome disables one person and signs another out, for the attacker to try.
+func (s *stage) shutSome(ctx context.Context) error {
+	out, p := s.crowd.keep(), s.crowd.keep()
+	if err := s.House.Disable(ctx, s.nodes[0].Config, out.Email); err != nil {
+		return err
+	}
+	s.attack.shut(out)
+	r, why := s.load.client.signIn(ctx, p, s.Now)
+	if why != "" {
+		return fmt.Errorf("the first sign-in: %s", why)
+	}
+	s.load.journal.Told(r)
+	if a, err := s.load.client.signOut(ctx, r.Ticket); err != nil || a.Status != 204 {
+		return fmt.Errorf("signing out: status %d, %w", a.Status, err)
+	}
+	s.load.journal.Ended(r.Session)
+	s.attack.revoke(r)
+	return nil
+}
+
+// breaks does what a drill is about. broken must be nil afterwards: a drill whose
+// fault did not take says nothing.
+func (s *stage) breaks(what string, do func() error, broken func() error) error {
+	at := s.Now()
+	if err := do(); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	if err := broken(); err != nil {
+		return fmt.Errorf("the fault did not take (%s): %w", what, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.faultAt.IsZero() {
+		s.faultAt = at
+	}
+	return nil
+}
+
+// heals takes the fault away again.
+func (s *stage) heals(what string, do func() error) error {
+	if err := do(); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.healedAt, s.healed = s.Now(), true
+	return nil
+}
+
+// hold lets time pass and says how it goes.
+func (s *stage) hold(ctx context.Context, what string, d time.Duration) error {
+	end := s.Now().Add(d)
+	for s.Now().Before(end) {
+		s.tell(what)
+		if err := wait(ctx, min(250*time.Millisecond, end.Sub(s.Now()))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tell is the live progress line.
+func (s *stage) tell(what string) {
+	from := s.begun
+	s.mu.Lock()
+	if !s.faultAt.IsZero() {
+		from = s.faultAt
+	}
+	alarm := ""
+	if !s.detected.IsZero() {
+		alarm = fmt.Sprintf(" · alarm after %.1f s", s.detected.Sub(s.faultAt).Seconds())
+	}
+	s.mu.Unlock()
+	in, checks := s.load.samples.between(SignIn, from, time.Time{}), s.load.samples.between(Check, from, time.Time{})
+	s.Say(fmt.Sprintf("%-22s %-14s %5.1f s · sign-ins %d, failed %d, p99 %v · checks %d, failed %d · violations %d%s", s.name, what,
+		s.Now().Sub(from).Seconds(), len(in), failures(in), percentile(in, 99).Round(time.Millisecond), len(checks), failures(checks), len(s.attack.violations()), alarm))
+}
+
+// watch looks for the program's own alarm.
+func (s *stage) watch(ctx context.Context) {
+	ctx, s.unwatch = context.WithCancel(ctx)
+	s.watching.Go(func() {
+		for wait(ctx, 200*time.Millisecond) == nil {
+			s.look(ctx)
+		}
+	})
+}
+
+func (s *stage) look(ctx context.Context) {
+	s.mu.Lock()
+	nodes, wanted := slices.Clone(s.nodes), !s.faultAt.IsZero() && s.detected.IsZero()
+	s.mu.Unlock()
+	if !wanted {
+		return
+	}
+	for _, n := range nodes {
+		for a := range n.alarms(ctx) {
+			s.mu.Lock()
+			if !s.usual[n.Public+a] && s.detected.IsZero() {
+				s.detected = s.Now()
+			}
+			s.mu.Unlock()
+		}
+	}
+}
+
+// calm is how long nothing may fail before it counts as recovered.
+const calm = 5 * time.Second
+
+// settle waits for 5 s without an error after the repair.
+func (s *stage) settle(ctx context.Context, within time.Duration) error {
+	for s.Now().Sub(s.healedAt) < within {
+		last := s.lastError()
+		if s.Now().Sub(last) >= calm {
+			s.result.RecoverS = seconds(max(0, last.Sub(s.healedAt).Seconds()))
+			return nil
+		}
+		s.tell("recovering")
+		if err := wait(ctx, 200*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	s.result.miss("not recovered %v after the repair: %v", within, s.reasons(s.healedAt))
+	return nil
+}
+
+// lastError is when the last operation that failed or was put off was over, at
+// least the time of the repair.
+func (s *stage) lastError() time.Time {
+	last := s.healedAt
+	for _, x := range s.load.samples.between("", s.begun, time.Time{}) {
+		if over := x.At.Add(x.Took); !x.OK && over.After(last) {
+			last = over
+		}
+	}
+	return last
+}
+
+func (s *stage) reasons(from time.Time) map[string]int {
+	return reasons(s.load.samples.between("", from, time.Time{}))
+}
+
+// finish takes the load off and judges what every drill is judged by.
+func (s *stage) finish(ctx context.Context, signIns float64) error {
+	if s.faultAt.IsZero() {
+		return errors.New("nothing was broken: this drill says nothing")
+	}
+	s.load.end()
+	end := s.Now()
+	s.attackEnds()
+	r := s.result
+	in, checks := s.load.samples.between(SignIn, s.faultAt, time.Time{}), s.load.samples.between(Check, s.faultAt, time.Time{})
+	r.N, r.FailedPct, r.Seconds = len(in), rounded(percent(failures(in), len(in))), rounded(end.Sub(s.faultAt).Seconds())
+	if !s.detected.IsZero() {
+		r.DetectS = seconds(s.detected.Sub(s.faultAt).Seconds())
+	}
+	r.figure("session_checks", len(checks))
+	r.figure("p50_ms", millis(percentile(in, 50)))
+	r.figure("p99_ms", millis(percentile(in, 99)))
+	if !kept(failures(in), len(in), signIns) {
+		r.miss("%d of %d sign-ins failed: %v", failures(in), len(in), reasons(in))
+	}
+	if !kept(failures(checks), len(checks), 99.99) {
+		r.miss("%d of %d session checks failed: %v", failures(checks), len(checks), reasons(checks))
+	}
+	s.firstFailure()
+	if n := s.load.skipped.Load(); n > 0 {
+		r.miss("%d operations could not be begun: %d were waiting for an answer", n, mostUnderWay)
+	}
+	if len(in) == 0 || len(checks) == 0 {
+		r.miss("no sign-in or no session check was tried: %d times nobody had a code left", s.crowd.asked)
+	}
+	s.judgeNodes()
+	return s.judgeStore(ctx)
+}
+
+func (s *stage) firstFailure() {
+	for _, x := range s.load.samples.between("", s.faultAt, time.Time{}) {
+		if !x.OK && !x.Later {
+			s.result.figure("first_failure", fmt.Sprintf("%s: %s after %.1f s", x.Op, x.Why, x.At.Sub(s.faultAt).Seconds()))
+			return
+		}
+	}
+}
+
+func millis(d time.Duration) float64 { return rounded(float64(d) / float64(time.Millisecond)) }
+
+func (s *stage) attackEnds() {
+	if s.unwatch != nil {
+		s.unwatch()
+	}
+	found := s.attack.violations()
+	s.result.Violations = len(found)
+	if len(found) > 0 {
+		s.result.miss("accepted: %s", strings.Join(found[:min(len(found), 5)], "; "))
+	}
+	if len(s.attack.tried) < 3 {
+		s.result.miss("the attacker was not under way: %v", s.attack.tried)
+	}
+}
+
+// judgeNodes looks for processes that ended by themselves or panicked.
+func (s *stage) judgeNodes() {
+	for _, n := range s.nodes {
+		if err := n.well(); err != nil {
+			s.result.miss("%v", err)
+		}
+	}
+}
+
+// judgeStore holds the journal against the database, and asks gatehouse audit.
+func (s *stage) judgeStore(ctx context.Context) error {
+	stored, err := s.House.Stored(ctx, s.nodes[0].Config, s.load.journal.All())
+	if err != nil {
+		return fmt.Errorf("asking the database afterwards: %w", err)
+	}
+	lost, twice := s.load.journal.Difference(stored)
+	r := s.result
+	r.Lost, r.Duplicates = len(lost), len(twice)+s.mail.twice()
+	if len(lost) > 0 {
+		r.miss("acknowledged and not in the database: %s", strings.Join(lost[:min(len(lost), 5)], ", "))
+	}
+	if r.Duplicates > 0 {
+		r.miss("happened twice: %v, and %d mails", twice[:min(len(twice), 5)], s.mail.twice())
+	}
+	if s.standby {
+		s.judgeStandby(stored)
+	}
+	findings, err := s.House.Audit(ctx, s.nodes[0].Config)
+	for _, f := range findings[:min(len(findings), 5)] {
+		r.miss("audit: %s", f)
+	}
+	return err
+}
+
+// judgeStandby asserts that the fault reached the store: sign-ins that were
+// acknowledged meanwhile say that they began on a standby.
+func (s *stage) judgeStandby(stored Stored) {
+	n := 0
+	for _, r := range s.load.journal.Since(s.faultAt) {
+		if stored.Standby[r.Session] {
+			n++
+		}
+	}
+	s.result.figure("on_standby", n)
+	if n == 0 {
+		s.result.miss("no sign-in of the outage is marked as made on a standby: was the primary away at all?")
+	}
+}
+
+// close undoes everything, last first.
+func (s *stage) close() error {
+	if s.load != nil {
+		s.load.end()
+	}
+	if s.unwatch != nil {
+		s.unwatch()
+	}
+	var errs []error
+	for _, do := range slices.Backward(s.closers) {
+		errs = append(errs, do())
+	}
+	s.watching.Wait()
+	s.mail.close()
+	return errors.Join(errs...)
+}
