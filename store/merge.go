@@ -16,6 +16,7 @@ import (
 type joining struct {
 	leave   bool              // never handed over: it is the node's own affair
 	once    bool              // what is there stays; a new row is written
+	present bool              // a standby never makes such a row: one that is not there was taken away, and stays so
 	claim   string            // the column that says who used a one-time thing
 	columns map[string]joiner // how the others join
 }
@@ -31,13 +32,13 @@ var merges = map[string]joining{
 	"sessions":       {columns: map[string]joiner{"last_used_at": highest, "ended_at": present, "ended_why": present}},
 	"revocations":    {columns: map[string]joiner{"epoch": highest, "until": highest, "made_at": highest}},
 	"totp_used":      {claim: "used_by"},
-	"totp":           {columns: map[string]joiner{"last_step": highest, "last_used_at": highest}},
-	"recovery_codes": {claim: "spent_by", columns: map[string]joiner{"spent_at": present, "spent_by": present}},
+	"totp":           {present: true, columns: map[string]joiner{"last_step": highest, "last_used_at": highest}},
+	"recovery_codes": {present: true, claim: "spent_by", columns: map[string]joiner{"spent_at": present, "spent_by": present}},
 	"tries":          {columns: map[string]joiner{"at": union, "expires_at": highest}},
 	"devices":        {columns: map[string]joiner{"last_seen_at": highest}},
-	"accounts":       {columns: map[string]joiner{"status": stricter, "epoch": highest}},
-	"passwords":      {columns: map[string]joiner{"must_change": present}},
-	"links":          {columns: map[string]joiner{"spent_at": present, "spent_by": present}}, // whoever is kept out: their links are too
+	"accounts":       {present: true, columns: map[string]joiner{"status": stricter, "epoch": highest}},
+	"passwords":      {present: true, columns: map[string]joiner{"must_change": present}},
+	"links":          {present: true, columns: map[string]joiner{"spent_at": present, "spent_by": present}}, // whoever is kept out: their links are too
 	"canaries":       {columns: map[string]joiner{"at": highest, "attempt": latest}},
 	"nodes":          {leave: true},
 }
@@ -73,25 +74,30 @@ func stricter(has, comes any) any {
 	return has
 }
 
-// union joins two lists of tries, which are numbers between commas.
+// union joins two lists of tries, which are numbers between commas. Tries of one
+// microsecond are counted: as many as the list that has more of them.
 func union(has, comes any) any {
-	all := map[int64]bool{}
-	for _, list := range []any{has, comes} {
-		text, _ := list.(string)
-		for part := range strings.SplitSeq(text, ",") {
-			if n, err := strconv.ParseInt(part, 10, 64); err == nil {
-				all[n] = true
-			}
+	here, there := tallied(has), tallied(comes)
+	for at, n := range there {
+		here[at] = max(here[at], n)
+	}
+	var all []string
+	for _, at := range slices.Sorted(maps.Keys(here)) {
+		all = append(all, slices.Repeat([]string{strconv.FormatInt(at, 10)}, here[at])...)
+	}
+	return strings.Join(all, ",")
+}
+
+// tallied counts the numbers of a list.
+func tallied(list any) map[int64]int {
+	all := map[int64]int{}
+	text, _ := list.(string)
+	for part := range strings.SplitSeq(text, ",") {
+		if n, err := strconv.ParseInt(part, 10, 64); err == nil {
+			all[n]++
 		}
 	}
-	var b []byte
-	for i, n := range slices.Sorted(maps.Keys(all)) {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = strconv.AppendInt(b, n, 10)
-	}
-	return string(b)
+	return all
 }
 
 // notHanded are columns that a database gives itself.
@@ -123,7 +129,7 @@ func (t *Tx) apply(img Image) (found *Conflict, err error) {
 	}
 	here, err := t.row(img.Table, img.Key)
 	switch {
-	case err != nil:
+	case err != nil, here == nil && rule.present:
 		return nil, err
 	case here == nil:
 		return nil, t.insertNew(img, comes)
