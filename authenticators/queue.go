@@ -50,6 +50,10 @@ func (q *queue) enter(ctx context.Context) (leave func(), err error) {
 	q.mu.Unlock()
 	select {
 	case <-turn:
+		if err := ctx.Err(); err != nil { // both came at once: nobody waits for what would be computed
+			q.leave()
+			return nil, ended(err)
+		}
 		return q.leave, nil
 	case <-ctx.Done():
 		q.giveUp(place, turn)

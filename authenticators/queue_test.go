@@ -126,3 +126,24 @@ func TestATurnThatComesToSomeoneWhoLeavesGoesOn(t *testing.T) {
 		t.Error("the place is lost")
 	}
 }
+
+// A turn that comes when the caller has already gone is nobody's: it is handed on,
+// whichever of the two the select sees.
+func TestATurnOfSomebodyWhoHasGoneIsHandedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 50 {
+			q := newQueue(1, 10)
+			leave, _ := q.enter(t.Context())
+			gone, hangUp := context.WithCancel(t.Context())
+			var err error
+			go func() { _, err = q.enter(gone) }()
+			synctest.Wait()
+			hangUp() // and at the same moment
+			leave()
+			synctest.Wait()
+			if fault.Of(err) != fault.Busy || q.free != 1 || q.length() != 0 {
+				t.Fatalf("%v, %d free, %d wait", err, q.free, q.length())
+			}
+		}
+	})
+}

@@ -149,10 +149,7 @@ func (g *Gate) room(c class, w standing) bool {
 	case passed:
 		return g.inside < g.most-g.most/8
 	case newSignIn:
-		if g.atFront(w) {
-			return g.inside < g.limit()
-		}
-		return g.inside+len(g.waits) < g.limit()
+		return float64(g.inside)+g.kept(w) < float64(g.limit())
 	}
 	return g.inside < max(1, g.limit()/2)
 }
@@ -170,11 +167,7 @@ func (g *Gate) ask(w standing) (in, pass bool) {
 	if !g.line() {
 		return true, false
 	}
-	needed := 1.0
-	if !g.atFront(w) {
-		needed += float64(len(g.waits))
-	}
-	if g.permits < needed {
+	if g.permits < 1+g.kept(w) {
 		return false, false
 	}
 	g.permits--
@@ -192,16 +185,11 @@ func (g *Gate) wait(w standing, known bool) (since time.Time, after, about time.
 		g.permits, g.filled = 0, now
 	}
 	g.stands = now.Add(lineStands)
-	if was, ok := g.waits[w.device]; ok && (w.since.IsZero() || was.since.Before(w.since)) {
-		w.since = was.since
-	}
+	w = g.known(w)
 	if w.since.IsZero() || w.since.After(now) {
 		w.since = now
 	}
-	ahead, _ := slices.BinarySearchFunc(g.order, w.since, time.Time.Compare)
-	if ahead == len(g.order) { // since the last sweep
-		ahead = len(g.waits)
-	}
+	ahead := g.ahead(w.since)
 	about = time.Duration(float64(ahead+1) / g.capacity() * float64(time.Second))
 	after = soonest
 	if ahead >= g.front() {
@@ -256,18 +244,35 @@ func (g *Gate) front() int { return max(g.limit(), int(g.capacity()*frontAhead.S
 
 func (g *Gate) line() bool { return len(g.waits) > 0 || g.now().Before(g.stands) }
 
-// atFront tells whether somebody waits, and so few have waited longer that it is
-// their turn.
-func (g *Gate) atFront(w standing) bool {
-	in, waits := g.waits[w.device]
-	if waits && (w.since.IsZero() || in.since.Before(w.since)) {
-		w.since = in.since
+// kept is how much room must stay for others: for a newcomer a place for each who
+// waits. At the front of the line people come back every few seconds, so a part of
+// a place for each who is ahead is enough to let the first of them in first.
+func (g *Gate) kept(w standing) float64 {
+	if w = g.known(w); w.since.IsZero() {
+		return float64(len(g.waits))
 	}
-	if w.since.IsZero() {
-		return false
+	ahead, front := g.ahead(w.since), g.front()
+	if ahead >= front {
+		return float64(ahead)
 	}
-	n := g.front()
-	return len(g.order) <= n || !w.since.After(g.order[n-1])
+	return float64(ahead) * float64(g.limit()) / float64(2*front)
+}
+
+// known adds since when a device has waited, if we remember that.
+func (g *Gate) known(w standing) standing {
+	if was, ok := g.waits[w.device]; ok && (w.since.IsZero() || was.since.Before(w.since)) {
+		w.since = was.since
+	}
+	return w
+}
+
+// ahead is how many have waited longer, as of the last sweep.
+func (g *Gate) ahead(since time.Time) int {
+	if since.After(g.swept) {
+		return len(g.waits)
+	}
+	n, _ := slices.BinarySearchFunc(g.order, since, time.Time.Compare)
+	return n
 }
 
 // tidy brings permits and the order of the line up to date.
@@ -301,6 +306,6 @@ func (g *Gate) fill() {
 	went := now.Sub(g.filled).Seconds()
 	g.filled = now
 	if limit := g.limit(); g.inside < limit && went > 0 {
-		g.permits = min(g.permits+went*g.capacity(), float64(limit))
+		g.permits = min(g.permits+went*g.capacity(), float64(limit)+1)
 	}
 }
