@@ -115,7 +115,7 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 		`gatehouse_session_checks_total 1`,
 		`gatehouse_password_hash_seconds_bucket{le="0.1"} 1`,
 		`gatehouse_hash_queue_wait_seconds_bucket{le="1"} 1`,
-		`gatehouse_degraded{feature="mail"} 1`,
+		`gatehouse_degraded{feature="mail",tier="T3"} 1`,
 		`gatehouse_cert_expiry_timestamp_seconds 1.7952534e+09`,
 		`version="test"} 1`,
 	} {

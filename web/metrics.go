@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"runtime"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,6 +29,7 @@ type Metrics struct {
 	hashWait   prometheus.Histogram
 	degraded   *prometheus.GaugeVec
 	cert       prometheus.Gauge
+	signedIn   atomic.Int64
 }
 
 // seconds are the buckets of OpenTelemetry's http.server.request.duration.
@@ -51,7 +53,7 @@ func NewMetrics(version string, oldestMail func() time.Duration) *Metrics {
 		hashWait: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "gatehouse_hash_queue_wait_seconds",
 			Help: "Time spent waiting for a core before hashing.", Buckets: seconds}),
 		degraded: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "gatehouse_degraded",
-			Help: "1 while a feature works less well than it should."}, []string{"feature"}),
+			Help: "1 while a feature works less well than it should; tier is the rung of the promise ladder that this leads to."}, []string{"tier", "feature"}),
 		cert: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatehouse_cert_expiry_timestamp_seconds",
 			Help: "When the certificate in use runs out, in seconds since 1970."}),
 	}
@@ -80,7 +82,7 @@ func (m *Metrics) Degraded(feature string, yes bool) {
 	if yes {
 		v = 1
 	}
-	m.degraded.WithLabelValues(feature).Set(v)
+	m.degraded.WithLabelValues(TierOf(feature), feature).Set(v)
 }
 
 // CertExpires notes when the certificate in use runs out. The gauge exists from
@@ -93,6 +95,9 @@ func (m *Metrics) CertExpires(at time.Time) {
 func (m *Metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
+
+// SignedIn counts the people who got in since the start.
+func (m *Metrics) SignedIn() int64 { return m.signedIn.Load() }
 
 func (m *Metrics) sessionChecked() { m.checks.Inc() }
 
@@ -114,6 +119,9 @@ func (m *Metrics) submitted(in flow.Input, out flow.Outcome, err error) {
 	}
 	if outcome == "success" && out.Next != flow.Done {
 		return // under way
+	}
+	if outcome == "success" {
+		m.signedIn.Add(1)
 	}
 	first, second := factors(in.Do, out.Session)
 	m.signins.WithLabelValues(outcome, reason, first, second).Inc()

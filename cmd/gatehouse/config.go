@@ -61,6 +61,8 @@ type Settings struct {
 	Idle     time.Duration `section:"Sessions" key:"sessions.idle" default:"30m" range:"5m..24h" why:"A session nobody uses ends after this. Shorter protects shared computers, longer spares people who read."`
 	Absolute time.Duration `key:"sessions.absolute" default:"12h" range:"15m..30d" why:"A session ends after this whatever happens: one working day."`
 	Warn     time.Duration `key:"sessions.warn" default:"2m" range:"30s..30m" why:"How long before idling out the page says so and offers to stay. WCAG 2.2.1 asks for at least 20 s."`
+	Grace    time.Duration `key:"sessions.grace" default:"60m" range:"0s..60m" why:"While nobody can sign in, sessions are let past their idle end by at most this, so that an outage throws nobody out. Never past sessions.absolute, and never people who look after others. 0s: not at all."`
+	Blind    time.Duration `key:"sessions.blind" default:"4h" range:"5m..168h" why:"How long a node that hears neither from its database nor from its standby who was thrown out goes on answering session checks. Then it says that it cannot check."`
 	Fresh    time.Duration `key:"sessions.fresh" default:"5m" range:"1m..5m" why:"How old a full proof may be for a change of password, authenticator, address or recovery codes."`
 
 	NameTries    int           `section:"Limits on guessing" key:"limits.name_tries" default:"5" range:"3..100" why:"Tries for one name, in all its spellings, within limits.name_window. A device the person used before has as many of its own."`
@@ -83,6 +85,8 @@ type Settings struct {
 
 	Places   string `section:"Odds and ends" key:"places_file" kind:"file" why:"A city database in MMDB format (GeoLite2, DB-IP …) to say where a sign-in came from. Empty: no places are named."`
 	Security string `key:"security.contact" kind:"contact" example:"mailto:security@example.com" why:"Where people report a weakness: mailto: or https:. Shown in /.well-known/security.txt (RFC 9116)."`
+
+	CanaryEvery time.Duration `key:"canary.every" default:"5s" range:"1s..1m" why:"How often a node signs itself in, to know whether people can. It costs one hash each time; /readyz, grace and the alarms rest on it."`
 
 	LogLevel  string `key:"log.level" flag:"" default:"info" oneof:"debug,info,warn,error" why:"How much is logged. No level logs passwords, codes, tokens or links."`
 	LogFormat string `key:"log.format" flag:"" default:"json" oneof:"json,text" why:"json for machines, text for people."`

@@ -96,7 +96,7 @@ func (h *house) openFlow() error {
 	if err != nil {
 		return err
 	}
-	h.sessions = &sessions.Checker{Keys: h.keys, Policy: sessions.Policy{Idle: l.Idle, Absolute: l.Absolute, WarnBefore: l.Warn, Fresh: l.Fresh}}
+	h.sessions = &sessions.Checker{Keys: h.keys, Policy: sessions.Policy{Idle: l.Idle, Absolute: l.Absolute, WarnBefore: l.Warn, Fresh: l.Fresh, Grace: l.Grace, Spread: sessions.DefaultPolicy().Spread}, Blind: l.Blind}
 	h.sender = sender
 	h.notices = &notices.Notices{Keys: h.keys, Log: h.log, Origin: l.Origin, Product: l.Product, Now: h.now, Rand: rand.Reader, Logger: h.slog}
 	h.flow = &flow.Flow{

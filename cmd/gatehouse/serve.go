@@ -54,6 +54,7 @@ type server struct {
 	*house
 	options    serveOptions
 	loops      *loops
+	knowing    *knowing
 	public     *http.Server
 	management *http.Server
 	cert       *certificate // nil without TLS files
@@ -67,6 +68,7 @@ func serve(ctx context.Context, h *house, o serveOptions) (err error) {
 	limitMemory(h.l)
 	makeWay(h.l.hashesAtOnce())
 	s := &server{house: h, options: o, loops: &loops{house: h}}
+	s.knowing = newKnowing(h, s.loops, s.leaving.Load)
 	if err := s.build(); err != nil {
 		return err
 	}
@@ -78,6 +80,7 @@ func serve(ctx context.Context, h *house, o serveOptions) (err error) {
 	defer stop(nil)
 	inside, end := context.WithCancel(context.WithoutCancel(ctx)) // loops outlive the last request
 	s.loops.start(inside, stop)
+	s.knowing.start(inside)
 	go s.run(s.management, management, stop)
 	go s.run(s.public, public, stop)
 	s.loops.wait.Go(func() { watchdog(inside, s.alive) })
@@ -101,6 +104,7 @@ func (s *server) build() error {
 		Origin: s.l.Origin, OtherHosts: s.options.hosts, Proxies: s.l.Proxies, Keys: s.keys, Flow: s.flow, Door: s.flow, Sessions: s.sessions,
 		Manage: s.manage, Choose: s.choose, Life: s.sessions.Policy, Metrics: s.metrics, Log: s.slog, Now: s.now, Rand: rand.Reader,
 		Place: where.of, Product: s.l.Product, Demo: s.options.mode == "demo", SecurityContact: s.l.Security,
+		Condition: s.knowing.condition,
 	})
 	if err != nil {
 		return err
@@ -137,8 +141,9 @@ func onlyProxies(trusted []netip.Prefix, to http.Handler) http.Handler {
 func (s *server) managementHandler() http.Handler {
 	m := web.Management{
 		Started: []web.Probe{{Name: "start", Ask: s.askStarted}},
-		Ready:   []web.Probe{{Name: "start", Ask: s.askStarted}, {Name: "leaving", Ask: s.askLeaving}, {Name: "database", Ask: s.askDatabase}},
-		Metrics: s.metrics, Log: s.slog,
+		Ready:   []web.Probe{{Name: "start", Ask: s.askStarted}, {Name: "leaving", Ask: s.askLeaving}, {Name: "signin", Ask: s.knowing.askSignIn}, {Name: "clock", Ask: s.knowing.askClock}},
+		Shared:  []web.Probe{{Name: "database", Ask: s.knowing.askDatabase}},
+		Metrics: s.metrics, Log: s.slog, Status: s.knowing.status,
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/", m.Handler())
@@ -150,7 +155,7 @@ func (s *server) managementHandler() http.Handler {
 func (s *server) alive() bool { return s.sessions.Loaded() || !s.loops.ready.Load() }
 
 func (s *server) askStarted(context.Context) error {
-	if !s.loops.ready.Load() || !s.sessions.Loaded() {
+	if !s.loops.started() {
 		return fault.New(fault.Unavailable, errors.New("the database has not answered since the start"))
 	}
 	return nil
@@ -161,12 +166,6 @@ func (s *server) askLeaving(context.Context) error {
 		return fault.New(fault.Unavailable, errors.New("shutting down"))
 	}
 	return nil
-}
-
-func (s *server) askDatabase(ctx context.Context) error {
-	err := s.store.Ping(ctx)
-	s.metrics.Degraded("database", err != nil)
-	return err
 }
 
 func (s *server) listen() (public, management net.Listener, err error) {

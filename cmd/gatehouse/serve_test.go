@@ -182,7 +182,7 @@ func TestADatabaseThatIsAwayIsNoReasonToDie(t *testing.T) {
 		Status string
 		Checks []struct{ Name, Status string }
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || answer.Status != "DOWN" || len(answer.Checks) != 3 {
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || answer.Status != "DOWN" || len(answer.Checks) != 5 {
 		t.Errorf("/readyz says %+v, %v", answer, err)
 	}
 	stop()
