@@ -48,6 +48,11 @@ type Settings struct {
 	StandbyMaxAge      time.Duration `key:"standby.max_age" default:"24h" range:"1m..168h" why:"How long after its last contact with the database a standby still signs people in. Whoever was thrown out since is not known to it."`
 	StandbyMaxAgeAdmin time.Duration `key:"standby.max_age_admin" default:"1h" range:"1m..168h" why:"The same for owners and security admins, who can do more harm: on an older standby they are asked to wait for the database."`
 
+	PeersListen string        `section:"Several nodes" key:"peers.listen" kind:"address" example:"10.0.0.1:9443" why:"Where the other nodes of this installation reach this one, over mutual TLS with keys made from keys_dir. Open it to them and nobody else. Empty: this node answers no other."`
+	PeersNodes  []string      `key:"peers.nodes" kind:"node" example:"[10.0.0.1:9443, 10.0.0.2:9443]" why:"Where the other nodes listen for this one. It may name this node too, so that the same file is right everywhere. With them a node that is cut off from the database goes through another."`
+	PeersWait   time.Duration `key:"peers.wait" default:"50ms" range:"10ms..250ms" why:"How long peers have, all together, to answer or to lend a way. One that is slower counts as away, and a person waits this long."`
+	PeersLend   int           `key:"peers.lend" default:"64" range:"1..1000" why:"How many connections to the database this node carries for others at once. Each node that is cut off wants as many as database.foreground and database.background together."`
+
 	HashMemory   int    `section:"Passwords" key:"passwords.memory_kib" default:"65536" range:"8192..1048576" why:"Argon2id memory for one hash, in KiB. Raising it re-hashes each password at its next sign-in."`
 	HashTime     int    `key:"passwords.time" default:"3" range:"1..16" why:"Argon2id passes over that memory."`
 	HashThreads  int    `key:"passwords.threads" default:"1" range:"1..8" why:"Argon2id lanes. One keeps a busy server fair: cores are shared by people, not by lanes."`

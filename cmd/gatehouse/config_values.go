@@ -49,6 +49,8 @@ func (l *Loaded) set(s setting, texts []string) error {
 		networks, err := parseNetworks(texts)
 		field.Set(reflect.ValueOf(networks))
 		return err
+	case []string:
+		return setStrings(s, field, texts)
 	}
 	panic("config.go: no rule for the type of " + s.key)
 }
@@ -69,6 +71,24 @@ func setString(s setting, field reflect.Value, text string) error {
 		return nil
 	}
 	return judge(text)
+}
+
+// setStrings holds each item against the setting's kind.
+func setStrings(s setting, field reflect.Value, texts []string) error {
+	var list []string
+	for _, text := range texts {
+		if text == "" {
+			continue
+		}
+		if judge, ok := kinds[s.kind]; ok {
+			if err := judge(text); err != nil {
+				return err
+			}
+		}
+		list = append(list, text)
+	}
+	field.Set(reflect.ValueOf(list))
+	return nil
 }
 
 func inSpan[T int | time.Duration](s setting, n T, parse func(string) (T, error)) error {
@@ -125,6 +145,8 @@ func show(v any) string {
 	switch v := v.(type) {
 	case time.Duration:
 		return showDuration(v)
+	case []string:
+		return "[" + strings.Join(v, ", ") + "]"
 	case []netip.Prefix:
 		texts := make([]string, len(v))
 		for i, p := range v {
@@ -188,6 +210,7 @@ var kinds = map[string]func(string) error{
 	"mailbox": judgeMailbox,
 	"contact": judgeContact,
 	"dsn":     judgeDSN,
+	"node":    judgeNode,
 }
 
 func isPath(s setting) bool { return s.kind == "file" || s.kind == "secretfile" || s.kind == "dir" }

@@ -16,7 +16,7 @@ import (
 )
 
 // openStore opens the database of the configuration. It does not ask it anything yet.
-func openStore(ctx context.Context, l *Loaded, node id.Node, now func() time.Time, standby *store.StandbyOptions) (*store.Store, error) {
+func openStore(ctx context.Context, l *Loaded, node id.Node, now func() time.Time, standby *store.StandbyOptions, with ...func(*store.Options)) (*store.Store, error) {
 	dsn, err := l.dsn()
 	if err != nil {
 		return nil, err
@@ -27,6 +27,9 @@ func openStore(ctx context.Context, l *Loaded, node id.Node, now func() time.Tim
 			return nil, next(err, "make the folder and give it to the user Gatehouse runs as, or set data_dir")
 		}
 		o.Foreground, o.Background = l.readers("database.foreground", o.Foreground), l.readers("database.background", o.Background)
+	}
+	for _, change := range with {
+		change(&o)
 	}
 	s, err := store.Open(ctx, o)
 	return s, next(err, "see where database.dsn leads: gatehouse config check --print-effective")

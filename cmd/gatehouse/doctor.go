@@ -64,6 +64,7 @@ func (c *DoctorCommand) Run(ctx context.Context, p *program) error {
 		if d.database(ctx) {
 			d.clock(ctx)
 			d.outbox(ctx)
+			d.peers(ctx, c.Offline)
 		}
 		d.disk()
 		d.certificate()

@@ -15,6 +15,7 @@ import (
 	"gatehouse/limits"
 	"gatehouse/manage"
 	"gatehouse/notices"
+	"gatehouse/peers"
 	"gatehouse/seal"
 	"gatehouse/sessions"
 	"gatehouse/store"
@@ -30,6 +31,7 @@ type house struct {
 
 	keys     *seal.Keys
 	store    *store.Store
+	peers    *peers.Peers // nil where this node is the only one
 	log      *events.Log
 	metrics  *web.Metrics
 	hasher   *authenticators.Hasher
@@ -61,11 +63,14 @@ func openHouse(ctx context.Context, l *Loaded, logger *slog.Logger, who occupant
 		return nil, err
 	}
 	h.keys = keys
+	if err := h.openPeers(node); err != nil {
+		return nil, err
+	}
 	var standby *store.StandbyOptions
 	if who.stays {
 		standby = l.standby(keys, logger)
 	}
-	if h.store, err = openStore(ctx, l, node, h.now, standby); err != nil {
+	if h.store, err = openStore(ctx, l, node, h.now, standby, h.peered); err != nil {
 		return nil, err
 	}
 	h.log = events.New(keys, rand.Reader)

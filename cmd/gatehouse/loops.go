@@ -56,6 +56,7 @@ func (r *loops) start(ctx context.Context, stop context.CancelCauseFunc) {
 			stopFor(stop, next(r.breached.err, "put the file back, or take passwords.breached_file out"))
 		}
 	})
+	r.wait.Go(func() { r.talkToPeers(ctx, stop) })
 	r.wait.Go(func() { r.every(ctx, "writing the clock down", stampEvery, r.stamper()) })
 	r.wait.Go(func() { r.every(ctx, "noting when sessions were used", touchEvery, r.flow.NoteUse) })
 	r.wait.Go(func() {

@@ -42,6 +42,7 @@ type commands struct {
 
 	ConfigCmd ConfigCommand  `cmd:"" name:"config" group:"Set up" help:"Check and explain the configuration."`
 	Keys      KeysCommand    `cmd:"" group:"Set up" help:"Make, renew and list the keys."`
+	Peers     PeersCommand   `cmd:"" group:"Set up" help:"Ask the other nodes of this installation how they are."`
 	Migrate   MigrateCommand `cmd:"" group:"Set up" help:"Show what the database needs, and with --apply do it."`
 
 	Account  AccountCommand  `cmd:"" group:"Look after" help:"Invite, list, disable and unlock people."`
