@@ -86,7 +86,7 @@ func (f *Flow) recordSignIn(tx *store.Tx, a attempt, t sessions.Ticket, who Who)
 	if a.Purpose == Fresh {
 		kind = events.FreshProved
 	}
-	_, err := f.Log.Append(tx, events.Event{
+	_, err := f.Log.Append(tx, events.Event{ID: id.Derive[id.Event](string(a.ID), string(kind)), // a second click may reach another store
 		Kind: kind, Account: a.Account, Actor: string(a.Account), Attempt: a.ID, Session: t.Session,
 		Data: map[string]string{"method": methods(a.Proofs)}, Personal: who.Personal(),
 	})
@@ -111,7 +111,7 @@ func (f *Flow) noticeDevice(tx *store.Tx, a attempt, account accounts.Account, w
 	if err != nil || !fresh || first {
 		return err
 	}
-	_, err = f.Log.Append(tx, events.Event{Kind: events.DeviceNew, Account: account.ID, Actor: string(account.ID), Attempt: a.ID, Personal: who.Personal()})
+	_, err = f.Log.Append(tx, events.Event{ID: id.Derive[id.Event](string(a.ID), string(events.DeviceNew)), Kind: events.DeviceNew, Account: account.ID, Actor: string(account.ID), Attempt: a.ID, Personal: who.Personal()})
 	if err != nil {
 		return err
 	}

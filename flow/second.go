@@ -126,7 +126,7 @@ func (f *Flow) useUp(tx *store.Tx, a attempt, account accounts.Account, p proof.
 }
 
 func (f *Flow) tellRecoveryUsed(tx *store.Tx, a attempt, account accounts.Account, left int, s second) error {
-	_, err := f.Log.Append(tx, events.Event{
+	_, err := f.Log.Append(tx, events.Event{ID: id.Derive[id.Event](string(a.ID), string(events.RecoveryCodeUsed)),
 		Kind: events.RecoveryCodeUsed, Account: account.ID, Actor: string(account.ID), Attempt: a.ID,
 		Data: map[string]string{"left": number(left)}, Personal: s.in.Who.Personal(),
 	})
