@@ -8,11 +8,12 @@ import (
 	"strings"
 )
 
-// open opens the database beside the store, to look at it from outside.
+// open opens the database beside the store, to look at it from outside: in the dark
+// that is the node's own standby.
 func (h *House) open() *sql.DB {
 	h.T.Helper()
-	driver, address := "pgx", h.DSN
-	if path, ok := strings.CutPrefix(h.DSN, "sqlite:"); ok {
+	driver, address := "pgx", h.at()
+	if path, ok := strings.CutPrefix(address, "sqlite:"); ok {
 		driver, address = "sqlite", "file:"+path+"?_pragma=busy_timeout(10000)"
 	}
 	db, err := sql.Open(driver, address)
@@ -64,7 +65,7 @@ func (h *House) Dump() []Cell {
 	db := h.open()
 	defer db.Close()
 	list := `SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'`
-	if strings.HasPrefix(h.DSN, "sqlite:") {
+	if strings.HasPrefix(h.at(), "sqlite:") {
 		list = `SELECT name FROM sqlite_master WHERE type = 'table'`
 	}
 	var tables []string

@@ -55,6 +55,8 @@ type House struct {
 	options Options
 	keysDir string
 	secrets *secrets
+	line    *line // to a primary that can be cut off; nil without a standby
+	stop    func()
 }
 
 // Options change a house before it is built.
@@ -69,30 +71,67 @@ type Options struct {
 	Pool       int  // connections a class; 0 = the default
 	NoMail     bool // nothing takes mails out of the outbox
 	Unprepared bool // nothing is asked of the database before the first request
-	WrapFlow   func(*House, web.Submitter) web.Submitter
+	Standby    bool // the database is PostgreSQL at the end of a wire, and the node keeps a standby
+	// Wait is how long the primary may take before the standby answers. It is long,
+	// so that a busy machine is not taken for a dead database.
+	Wait     time.Duration
+	Store    func(*store.Options) // the last word on how the store is opened; nil leaves it
+	WrapFlow func(*House, web.Submitter) web.Submitter
 }
 
 func defaults() Options {
 	policy, _ := authenticators.PolicyOf(authenticators.Modern, 0)
 	return Options{Limits: flow.DefaultLimits(), Policy: policy, Life: sessions.DefaultPolicy(),
-		Hashing: authenticators.Parameters{MemoryKiB: 8, Time: 1, Threads: 1}, HashesOnce: 2, Inside: 512, Deadline: 30 * time.Second}
+		Hashing: authenticators.Parameters{MemoryKiB: 8, Time: 1, Threads: 1}, HashesOnce: 2, Inside: 512, Deadline: 30 * time.Second, Wait: 20 * time.Second}
 }
 
-// Each runs a story on SQLite, on PostgreSQL, and on PostgreSQL with one
-// connection of each class.
-func Each(t *testing.T, story func(t *testing.T, h *House)) { EachWith(t, nil, story) }
+// sort is a database that a story runs on.
+type sort struct {
+	name    string
+	dsn     func(testing.TB) string
+	pool    int
+	standby bool
+}
+
+var primaries = []sort{{"sqlite", storetest.SQLite, 0, false}, {"postgres", storetest.Postgres, 0, false}, {"postgres, pool of one", storetest.Postgres, 1, false}}
+
+// Each runs a story on SQLite, on PostgreSQL, on PostgreSQL with one connection of
+// each class, and on the node's own standby while PostgreSQL is gone. The story
+// says by Dark when that is; one that never does fails, so that none is forgotten.
+func Each(t *testing.T, story func(t *testing.T, h *House)) { t.Helper(); EachWith(t, nil, story) }
 
 // EachWith is Each with options changed by with, which may be nil.
 func EachWith(t *testing.T, with func(*Options), story func(t *testing.T, h *House)) {
 	t.Helper()
-	for _, sort := range []struct {
-		name string
-		dsn  func(testing.TB) string
-		pool int
-	}{{"sqlite", storetest.SQLite, 0}, {"postgres", storetest.Postgres, 0}, {"postgres, pool of one", storetest.Postgres, 1}} {
-		t.Run(sort.name, func(t *testing.T) {
-			story(t, New(t, sort.dsn(t), func(o *Options) {
-				o.Pool = sort.pool
+	EachOnPrimaryWith(t, with, story)
+	t.Run("standby", func(t *testing.T) {
+		h := New(t, storetest.Postgres(t), func(o *Options) {
+			o.Standby = true
+			if with != nil {
+				with(o)
+			}
+		})
+		story(t, h)
+		if !t.Failed() && !h.line.went {
+			t.Error("the primary was never cut off: call h.Dark() where it is to die, or tell a story of changes with EachOnPrimary")
+		}
+	})
+}
+
+// EachOnPrimary is Each for a story in which every step is a change that a standby
+// does not take.
+func EachOnPrimary(t *testing.T, story func(t *testing.T, h *House)) {
+	t.Helper()
+	EachOnPrimaryWith(t, nil, story)
+}
+
+// EachOnPrimaryWith is EachOnPrimary with options changed by with, which may be nil.
+func EachOnPrimaryWith(t *testing.T, with func(*Options), story func(t *testing.T, h *House)) {
+	t.Helper()
+	for _, on := range primaries {
+		t.Run(on.name, func(t *testing.T) {
+			story(t, New(t, on.dsn(t), func(o *Options) {
+				o.Pool = on.pool
 				if with != nil {
 					with(o)
 				}
@@ -113,14 +152,21 @@ func New(t testing.TB, dsn string, with func(*Options)) *House {
 		with(&o)
 	}
 	h := &House{T: t, DSN: dsn, Clock: storetest.NewClock(), Log: &Log{}, Mailbox: newMailbox(), options: o, keysDir: dir, secrets: &secrets{}}
+	if o.Standby {
+		h.line = newLine(t, dsn)
+	}
 	h.build(storetest.Node)
 	return h
 }
 
-// Neighbour is another node on the same database, with the same keys and clock.
+// Neighbour is another node on the same database, with the same keys and clock. It
+// has a wire and a standby of its own if this one has.
 func (h *House) Neighbour() *House {
 	h.T.Helper()
 	n := &House{T: h.T, DSN: h.DSN, Clock: h.Clock, Log: h.Log, Mailbox: h.Mailbox, options: h.options, keysDir: h.keysDir, secrets: h.secrets}
+	if h.line != nil {
+		n.line = newLine(h.T, h.DSN)
+	}
 	n.build(id.New[id.Node](h.Clock.Now(), rand.Reader))
 	return n
 }
@@ -140,8 +186,11 @@ func (h *House) Restarted(with func(*Options)) *House {
 	if with != nil {
 		with(&o)
 	}
-	n := &House{T: h.T, DSN: h.DSN, Clock: h.Clock, Log: h.Log, Mailbox: h.Mailbox, options: o, keysDir: h.keysDir, secrets: h.secrets}
-	n.build(storetest.Node)
+	n := &House{T: h.T, DSN: h.DSN, Clock: h.Clock, Log: h.Log, Mailbox: h.Mailbox, options: o, keysDir: h.keysDir, secrets: h.secrets, line: h.line}
+	if h.line != nil {
+		h.stop() // two processes never share a standby
+	}
+	n.build(h.Store.Node())
 	return n
 }
 
@@ -152,15 +201,9 @@ func (h *House) build(node id.Node) {
 	keys, err := seal.LoadKeys(h.keysDir)
 	must(t, err)
 	h.Keys = keys
-	open := storetest.Open
-	if o.Unprepared {
-		open = storetest.OpenEmpty // and does not migrate
-	}
-	h.Store = open(t, h.DSN, func(s *store.Options) {
-		s.Node, s.Now, s.Deadline, s.Foreground, s.Background = node, h.Clock.Now, o.Deadline, o.Pool, o.Pool
-	})
 	logger := slog.New(slog.NewJSONHandler(h.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	h.Events = events.New(keys, rand.Reader)
+	h.openStore(node, logger)
 	h.Hasher = h.NewHasher(o.Hashing)
 	choose := authenticators.Chooser{Policy: o.Policy, Hasher: h.Hasher}
 	h.Sessions = &sessions.Checker{Keys: keys, Policy: o.Life}
@@ -170,7 +213,7 @@ func (h *House) build(node id.Node) {
 		Now: h.Clock.Now, Rand: rand.Reader, Slog: logger, Nudge: h.Notices.Nudge}
 	h.Manage = &manage.Manage{Store: h.Store, Keys: keys, Log: h.Events, Choose: choose, Sessions: h.Sessions, MailNet: o.Limits.MailNet, Change: o.Limits.Change,
 		Origin: Origin, Product: "Harbour Books", Now: h.Clock.Now, Rand: rand.Reader, Nudge: h.Notices.Nudge}
-	if !o.Unprepared {
+	if !o.Unprepared && !h.IsDark() {
 		must(t, h.Manage.Prepare(t.Context()))
 	}
 	var submit web.Submitter = h.Flow
@@ -201,10 +244,20 @@ func (h *House) run() {
 	ctx, stop := context.WithCancel(context.WithoutCancel(h.T.Context()))
 	var wait sync.WaitGroup
 	wait.Go(func() { h.follow(ctx) })
+	if h.line != nil {
+		wait.Go(func() { h.keepStandby(ctx) })
+	}
 	if !h.options.NoMail {
 		wait.Go(func() { h.Notices.Run(ctx, h.Store, h.Mailbox) })
 	}
-	h.T.Cleanup(func() { stop(); wait.Wait() })
+	h.stop = sync.OnceFunc(func() {
+		stop()
+		wait.Wait()
+		if h.line != nil {
+			must(h.T, h.Store.Close())
+		}
+	})
+	h.T.Cleanup(h.stop)
 }
 
 func must(t testing.TB, err error) {
@@ -214,10 +267,10 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// Do runs fn in a write transaction of this house.
+// Do runs fn in a write transaction of this house: in the dark, on its standby.
 func (h *House) Do(fn func(*store.Tx) error) {
 	h.T.Helper()
-	must(h.T, h.Store.Do(h.T.Context(), fn))
+	must(h.T, h.Store.Essential(h.T.Context(), fn))
 }
 
 // Eventually waits for a condition, at most ten seconds.

@@ -55,6 +55,7 @@ func (m *Mailbox) next(email string, kind outbox.Kind) (notices.Mail, bool) {
 // Mail waits for the next mail of a kind to an address.
 func (h *House) Mail(email string, kind outbox.Kind) notices.Mail {
 	h.T.Helper()
+	h.lit("mails")
 	var mail notices.Mail
 	h.Eventually("a mail "+string(kind)+" to "+email, func() (ok bool) {
 		mail, ok = h.Mailbox.next(email, kind)
@@ -78,6 +79,7 @@ func (h *House) Link(email string, kind outbox.Kind) string {
 // Settled waits until nothing is left to be mailed.
 func (h *House) Settled() {
 	h.T.Helper()
+	h.lit("mails")
 	h.Eventually("an empty outbox", func() bool { return h.Count("outbox", "sent_at IS NULL AND given_up = 0 AND kind <> 'void'") == 0 })
 }
 

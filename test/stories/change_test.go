@@ -97,10 +97,12 @@ func TestAChangeOfCredentialsAsksForAFreshProofAndEndsTheOthers(t *testing.T) {
 					}
 				}
 				stale := alice.Twin()
+				h.Dark() // the proof is for the standby, the change is not
 				alice.ProvesAfresh()
 				if stale.Inside() != 401 {
 					t.Error("the session kept its id through a fresh proof")
 				}
+				h.OnPrimary(func() house.Reply { return c.change(t, alice) })
 				stale = alice.Twin()
 				if r := c.change(t, alice).Is(303); contains(r.Header.Get("Location"), "/fresh") {
 					t.Fatalf("a fresh proof was not enough: %s", r.Header.Get("Location"))
@@ -121,7 +123,9 @@ func TestAChangeOfCredentialsAsksForAFreshProofAndEndsTheOthers(t *testing.T) {
 func TestTheLastAuthenticatorStays(t *testing.T) {
 	house.Each(t, func(t *testing.T, h *house.House) {
 		alice := h.Person("alice")
+		h.Dark()
 		alice.SignsIn()
+		h.OnPrimary(func() house.Reply { return changes[3].change(t, alice) })
 		r := changes[3].change(t, alice)
 		if r.Status != http.StatusConflict || h.Count("totp", "account = $1", string(alice.Account)) != 1 {
 			t.Errorf("status %d", r.Status)
@@ -138,6 +142,7 @@ func TestANewSetOfRecoveryCodesKillsTheOld(t *testing.T) {
 		alice.Arrives()
 		old := alice.Codes[5]
 		changes[2].change(t, alice).Is(303)
+		h.Dark()
 		laptop := alice.Elsewhere("203.0.113.4")
 		laptop.ShowsPassword().Asks("totp")
 		laptop.API("/signin/recovery-code", map[string]any{"code": old}).Says("wrong-code")
@@ -148,6 +153,7 @@ func TestANewSetOfRecoveryCodesKillsTheOld(t *testing.T) {
 func TestASessionThatWasEndedChangesNothing(t *testing.T) {
 	house.Each(t, func(t *testing.T, h *house.House) {
 		alice := h.Person("alice")
+		h.Dark()
 		alice.SignsIn()
 		as := caller(t, alice) // checked on a node that has not heard of it yet
 		phone := alice.Elsewhere("203.0.113.7")
@@ -173,10 +179,12 @@ func TestASessionThatWasEndedChangesNothing(t *testing.T) {
 func TestAnAddressIsChangedByItsOwnMailboxAndTheOldOneIsTold(t *testing.T) {
 	house.Each(t, func(t *testing.T, h *house.House) {
 		alice := h.Person("alice")
+		h.Dark()
 		alice.SignsIn()
 		phone := alice.Elsewhere("203.0.113.7")
 		phone.SignsIn()
 		const moved = "alice@new-quay.example"
+		h.OnPrimary(func() house.Reply { return alice.Post("/account/address", "email", moved) })
 		alice.Post("/account/address", "email", moved).Is(303)
 		token := h.Link(moved, outbox.AddressConfirm)
 		if h.Count("accounts", "email = $1", moved) != 0 {
@@ -200,8 +208,10 @@ func TestAnAddressIsChangedByItsOwnMailboxAndTheOldOneIsTold(t *testing.T) {
 func TestAThiefsAddressChangeEndsWithTheOwnersNewPassword(t *testing.T) {
 	house.Each(t, func(t *testing.T, h *house.House) {
 		alice := h.Person("alice")
+		h.Dark()
 		alice.SignsIn()
 		mallory := alice.Steals(alice)
+		h.OnPrimary(func() house.Reply { return mallory.Post("/account/address", "email", "mallory@elsewhere.example") })
 		mallory.Post("/account/address", "email", "mallory@elsewhere.example").Is(303)
 		token := h.Link("mallory@elsewhere.example", outbox.AddressConfirm)
 		alice.Post("/account/password", "password", house.SecondPassword).Is(303)
@@ -216,8 +226,10 @@ func TestAThiefsAddressChangeEndsWithTheOwnersNewPassword(t *testing.T) {
 func TestAForgottenPasswordEndsAThiefsAddressChange(t *testing.T) {
 	house.Each(t, func(t *testing.T, h *house.House) {
 		alice := h.Person("alice")
+		h.Dark()
 		alice.SignsIn()
 		mallory := alice.Steals(alice)
+		h.OnPrimary(func() house.Reply { return mallory.Post("/account/address", "email", "mallory@elsewhere.example") })
 		mallory.Post("/account/address", "email", "mallory@elsewhere.example").Is(303)
 		token := h.Link("mallory@elsewhere.example", outbox.AddressConfirm)
 		laptop := alice.Elsewhere("203.0.113.8")
@@ -233,7 +245,9 @@ func TestAForgottenPasswordEndsAThiefsAddressChange(t *testing.T) {
 func TestAnAddressThatSomebodyHasIsNotTakenFromThem(t *testing.T) {
 	house.Each(t, func(t *testing.T, h *house.House) {
 		alice, bob := h.Person("alice"), h.Person("bob")
+		h.Dark()
 		alice.SignsIn()
+		h.OnPrimary(func() house.Reply { return alice.Post("/account/address", "email", "free@harbour-books.example") })
 		free := shape(alice.Post("/account/address", "email", "free@harbour-books.example").Is(303), "")
 		taken := shape(alice.Post("/account/address", "email", bob.Email).Is(303), "")
 		if free != taken {
@@ -249,13 +263,17 @@ func TestAnAddressThatSomebodyHasIsNotTakenFromThem(t *testing.T) {
 func TestADeviceThatIsNewIsToldByMailAndAKnownOneIsNot(t *testing.T) {
 	house.Each(t, func(t *testing.T, h *house.House) {
 		alice := h.Person("alice")
+		h.Dark()
 		alice.SignsIn()
 		alice.SignsIn()
+		h.Light()
 		h.Settled()
 		if n := len(h.Mailbox.All(alice.Email, outbox.NewDevice)); n != 0 {
 			t.Errorf("%d mails about the device it all began on", n)
 		}
+		h.Dark()
 		alice.Elsewhere("203.0.113.8").SignsIn()
+		h.Light()
 		mail := h.Mail(alice.Email, outbox.NewDevice)
 		if !contains(mail.Text, "Chrome") || !contains(mail.Text, "/account/sessions") {
 			t.Errorf("device or how to stop it is missing:\n%s", mail.Text)
@@ -266,6 +284,7 @@ func TestADeviceThatIsNewIsToldByMailAndAKnownOneIsNot(t *testing.T) {
 func TestEndingTheOthersNeedsNoProofAndEndsThem(t *testing.T) {
 	house.Each(t, func(t *testing.T, h *house.House) {
 		alice := h.Person("alice")
+		h.Dark()
 		alice.SignsIn()
 		thief := alice.Elsewhere("203.0.113.66")
 		thief.SignsIn()
@@ -280,6 +299,7 @@ func TestEndingTheOthersNeedsNoProofAndEndsThem(t *testing.T) {
 func TestNobodyEndsSomebodyElsesSession(t *testing.T) {
 	house.Each(t, func(t *testing.T, h *house.House) {
 		alice, bob := h.Person("alice"), h.Person("bob")
+		h.Dark()
 		alice.SignsIn()
 		bob.SignsIn()
 		bob.Post("/account/sessions", "do", "end", "id", string(caller(t, alice).Ticket.Session))
@@ -293,6 +313,7 @@ func TestNobodyEndsSomebodyElsesSession(t *testing.T) {
 func TestIdleAndAbsoluteEnds(t *testing.T) {
 	house.Each(t, func(t *testing.T, h *house.House) {
 		alice := h.Person("alice")
+		h.Dark()
 		alice.SignsIn()
 		start := h.Clock.Now()
 		life := sessions.DefaultPolicy()

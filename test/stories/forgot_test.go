@@ -32,6 +32,7 @@ func TestAForgottenPasswordKeepsTheSecondAuthenticator(t *testing.T) {
 		if r := laptop.API("/link", map[string]any{"token": token, "attempt": ""}); r.Refused() != "link-spent" {
 			t.Errorf("the link opened twice: %s", r.Body)
 		}
+		h.Dark()
 		alice.ShowsPassword().Says("wrong-credentials")
 		alice.Password = house.SecondPassword
 		alice.SignsIn()
@@ -39,7 +40,7 @@ func TestAForgottenPasswordKeepsTheSecondAuthenticator(t *testing.T) {
 }
 
 func TestAResetLinkIsGoodForThirtyMinutesAndTheNewestCounts(t *testing.T) {
-	house.Each(t, func(t *testing.T, h *house.House) {
+	house.EachOnPrimary(t, func(t *testing.T, h *house.House) {
 		alice := h.Person("alice")
 		if accounts.Reset.Life() > 30*time.Minute {
 			t.Errorf("a reset link lives %v", accounts.Reset.Life())
@@ -61,7 +62,7 @@ func TestAResetLinkIsGoodForThirtyMinutesAndTheNewestCounts(t *testing.T) {
 }
 
 func TestForgettingSaysTheSameForEveryAddress(t *testing.T) {
-	house.Each(t, func(t *testing.T, h *house.House) {
+	house.EachOnPrimary(t, func(t *testing.T, h *house.House) {
 		h.Person("alice")
 		h.Invited("ines")
 		h.Person("dora")
@@ -88,7 +89,7 @@ func TestForgettingSaysTheSameForEveryAddress(t *testing.T) {
 }
 
 func TestSomebodyInvitedWhoForgotThePasswordJustChosenStillGetsIn(t *testing.T) {
-	house.Each(t, func(t *testing.T, h *house.House) {
+	house.EachOnPrimary(t, func(t *testing.T, h *house.House) {
 		alice := h.Invited("alice")
 		alice.OpensLink(outbox.Invitation).Asks("new-password")
 		alice.API("/signin/new-password", map[string]any{"password": "what was it again, then"}).Asks("enrol-totp")
@@ -105,7 +106,7 @@ func TestSomebodyInvitedWhoForgotThePasswordJustChosenStillGetsIn(t *testing.T) 
 }
 
 func TestForgettingDoesNotShortenAnInvitation(t *testing.T) {
-	house.Each(t, func(t *testing.T, h *house.House) {
+	house.EachOnPrimary(t, func(t *testing.T, h *house.House) {
 		alice := h.Invited("alice")
 		h.Link(alice.Email, outbox.Invitation)
 		mallory := h.Browser("203.0.113.66")
@@ -117,7 +118,7 @@ func TestForgettingDoesNotShortenAnInvitation(t *testing.T) {
 }
 
 func TestAResetLinkWhoseAccountGotASecondAuthenticatorMeanwhileAsksForIt(t *testing.T) {
-	house.Each(t, func(t *testing.T, h *house.House) {
+	house.EachOnPrimary(t, func(t *testing.T, h *house.House) {
 		alice := h.Invited("alice")
 		alice.OpensLink(outbox.Invitation).Asks("new-password")
 		asked := alice.API("/signin/new-password", map[string]any{"password": alice.Password}).Asks("enrol-totp")
@@ -139,7 +140,7 @@ func TestOneResetSetsOnePassword(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	house.EachWith(t, func(o *house.Options) { o.Policy = policy }, func(t *testing.T, h *house.House) {
+	house.EachOnPrimaryWith(t, func(o *house.Options) { o.Policy = policy }, func(t *testing.T, h *house.House) {
 		alice := h.Invited("alice")
 		alice.OpensLink(outbox.Invitation).Asks("new-password")
 		alice.API("/signin/new-password", map[string]any{"password": "thirteen quiet moorings 13"}).Asks("enrol-totp")
@@ -155,7 +156,7 @@ func TestOneResetSetsOnePassword(t *testing.T) {
 }
 
 func TestAnInvitationWhosePasswordIsSetAsksForIt(t *testing.T) {
-	house.Each(t, func(t *testing.T, h *house.House) {
+	house.EachOnPrimary(t, func(t *testing.T, h *house.House) {
 		alice := h.Invited("alice")
 		token := h.Link(alice.Email, outbox.Invitation)
 		alice.API("/link", map[string]any{"token": token}).Asks("new-password")
@@ -174,8 +175,10 @@ func TestARecoveryCodeOpensOnceAndItsOwnerIsTold(t *testing.T) {
 	house.Each(t, func(t *testing.T, h *house.House) {
 		alice := h.Invited("alice")
 		alice.Arrives()
+		h.Dark()
 		alice.ShowsPassword().Asks("totp")
 		alice.API("/signin/recovery-code", map[string]any{"code": "  " + alice.Codes[0] + " "}).Asks("done")
+		h.Light()
 		if mail := h.Mail(alice.Email, outbox.RecoveryCodeUsed); !contains(mail.Text, "9") {
 			t.Errorf("the number left is not told: %s", mail.Text)
 		}
@@ -192,6 +195,7 @@ func TestARecoveryCodeOpensOnceAndItsOwnerIsTold(t *testing.T) {
 func TestAPhonesWrongClockIsToldOnlyAfterTheRightPasswordAndRemembered(t *testing.T) {
 	house.Each(t, func(t *testing.T, h *house.House) {
 		alice := h.Person("alice")
+		h.Dark()
 		alice.Skew = -90 * time.Second
 		alice.ShowsPassword().Asks("totp")
 		r := alice.ShowsCode(alice.NextCode()).Says("wrong-code")
@@ -205,6 +209,7 @@ func TestAPhonesWrongClockIsToldOnlyAfterTheRightPasswordAndRemembered(t *testin
 		h.Clock.Forward(2 * time.Minute)
 		alice.SignsIn()
 
+		h.Light()
 		// A mailbox is not a password: who came through a reset link is told nothing.
 		mallory := alice.Elsewhere("203.0.113.66")
 		mallory.API("/forgot", map[string]any{"email": alice.Email}).Asks("link-sent")
@@ -217,7 +222,7 @@ func TestAPhonesWrongClockIsToldOnlyAfterTheRightPasswordAndRemembered(t *testin
 }
 
 func TestAnEnrolmentThatIsAbandonedLeavesNothing(t *testing.T) {
-	house.Each(t, func(t *testing.T, h *house.House) {
+	house.EachOnPrimary(t, func(t *testing.T, h *house.House) {
 		alice := h.Invited("alice")
 		alice.OpensLink(outbox.Invitation).Asks("new-password")
 		asked := alice.API("/signin/new-password", map[string]any{"password": alice.Password}).Asks("enrol-totp")
@@ -241,11 +246,15 @@ func TestAnEnrolmentThatIsAbandonedLeavesNothing(t *testing.T) {
 func TestAPasswordThatLeakedIsReplacedBeforeTheSessionStarts(t *testing.T) {
 	house.Each(t, func(t *testing.T, h *house.House) {
 		alice := h.PersonWith("alice", "password1")
+		h.Dark()
 		alice.ShowsPassword().Asks("totp")
 		r := alice.ShowsCode(alice.NextCode()).Asks("new-password")
 		if r.Field("why") != "compromised" {
 			t.Errorf("why = %q", r.Field("why"))
 		}
+		h.OnPrimary(func() house.Reply {
+			return alice.API("/signin/new-password", map[string]any{"password": house.SecondPassword})
+		})
 		alice.API("/signin/new-password", map[string]any{"password": alice.Password}).Says("password-refused")
 		alice.API("/signin/new-password", map[string]any{"password": house.SecondPassword}).Asks("done")
 		if h.Count("events", "kind = 'password.compromised'") != 1 {

@@ -13,6 +13,7 @@ import (
 func TestAHintGivesNoCodeAway(t *testing.T) {
 	house.Each(t, func(t *testing.T, h *house.House) {
 		alice := h.Person("alice")
+		h.Dark()
 		thief := alice.Elsewhere("203.0.113.66")
 		const ahead = 4 * time.Minute
 		lucky := house.CodeAt(alice.Phone, h.Clock.Now().Add(ahead))
@@ -31,6 +32,7 @@ func TestAHintGivesNoCodeAway(t *testing.T) {
 func TestAThiefWithThePasswordDoesNotGuessForever(t *testing.T) {
 	house.Each(t, func(t *testing.T, h *house.House) {
 		alice := h.Person("alice")
+		h.Dark()
 		alice.SignsIn()
 		thief := alice.Elsewhere("203.0.113.66")
 		checked := 0
@@ -50,6 +52,7 @@ func TestAThiefWithThePasswordDoesNotGuessForever(t *testing.T) {
 		laptop := alice.Elsewhere("198.51.100.200")
 		laptop.ShowsPassword().Asks("totp")
 		laptop.ShowsCode(laptop.NextCode()).Says("too-many-tries")
+		h.Light()
 		laptop.API("/unlock", map[string]any{"email": alice.Email, "attempt": ""}).Asks("link-sent")
 		laptop.OpensLink(outbox.UnlockLink).Asks("password")
 		laptop.API("/signin", map[string]any{"email": alice.Email, "password": laptop.Password}).Asks("totp")

@@ -14,7 +14,7 @@ func TestNobodyTakesTheHashesAndTheLogFromOthers(t *testing.T) {
 	const tries = 4
 	with := func(o *house.Options) { o.Limits.Change.Max = tries }
 	t.Run("by proposing passwords while signed in", func(t *testing.T) {
-		house.EachWith(t, with, func(t *testing.T, h *house.House) {
+		house.EachOnPrimaryWith(t, with, func(t *testing.T, h *house.House) {
 			ben := h.Person("ben")
 			ben.SignsIn()
 			replies := atOnce(5*tries, func(int) house.Reply { return ben.Post("/account/password", "password", "harbour") })
@@ -30,7 +30,7 @@ func TestNobodyTakesTheHashesAndTheLogFromOthers(t *testing.T) {
 		})
 	})
 	t.Run("by codes for a new app while signed in", func(t *testing.T) {
-		house.EachWith(t, with, func(t *testing.T, h *house.House) {
+		house.EachOnPrimaryWith(t, with, func(t *testing.T, h *house.House) {
 			ben := h.Person("ben")
 			ben.SignsIn()
 			note := ben.Get("/account/authenticators/add").Is(http.StatusOK).Hidden("attempt")
@@ -43,7 +43,7 @@ func TestNobodyTakesTheHashesAndTheLogFromOthers(t *testing.T) {
 		})
 	})
 	t.Run("by a mailed link", func(t *testing.T) {
-		house.EachWith(t, with, func(t *testing.T, h *house.House) {
+		house.EachOnPrimaryWith(t, with, func(t *testing.T, h *house.House) {
 			ben := h.Invited("ben")
 			ben.OpensLink(outbox.Invitation).Asks("new-password")
 			for i := range 2 * tries {
@@ -63,7 +63,7 @@ func TestNobodyTakesTheHashesAndTheLogFromOthers(t *testing.T) {
 }
 
 func TestAPersonIsPaced(t *testing.T) {
-	house.Each(t, func(t *testing.T, h *house.House) {
+	house.EachOnPrimary(t, func(t *testing.T, h *house.House) {
 		ben, dana := h.Person("ben"), h.Person("dana")
 		ben.SignsIn()
 		dana.SignsIn()
@@ -79,7 +79,7 @@ func TestAPersonIsPaced(t *testing.T) {
 }
 
 func TestAnAddressThatLooksLikeAColleaguesIsFlagged(t *testing.T) {
-	house.Each(t, func(t *testing.T, h *house.House) {
+	house.EachOnPrimary(t, func(t *testing.T, h *house.House) {
 		h.Person("olivia")
 		ben := h.Person("ben")
 		ben.SignsIn()

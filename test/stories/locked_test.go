@@ -21,6 +21,7 @@ func guess(h *house.House, email string) *house.Browser {
 func TestAnAttackerLocksANameAndItsOwnerStillComesIn(t *testing.T) {
 	house.Each(t, func(t *testing.T, h *house.House) {
 		alice := h.Person("alice")
+		h.Dark()
 		alice.SignsIn()
 		alice.Post("/signout").Is(303)
 		mallory := guess(h, alice.Email)
@@ -33,12 +34,14 @@ func TestAnAttackerLocksANameAndItsOwnerStillComesIn(t *testing.T) {
 		if r.Header.Get("Retry-After") == "" {
 			t.Error("no Retry-After")
 		}
+		h.Light()
 		// The attacker asks for mails too, and uses up every kind but hers to no avail.
 		for range 5 {
 			mallory.API("/forgot", map[string]any{"email": alice.Email}).Asks("link-sent")
 		}
 		laptop.API("/unlock", map[string]any{"email": alice.Email}).Asks("link-sent")
 		laptop.OpensLink(outbox.UnlockLink).Asks("password")
+		h.Dark()
 		laptop.API("/signin", map[string]any{"email": alice.Email, "password": laptop.Password}).Asks("totp")
 		laptop.ShowsCode(laptop.NextCode()).Asks("done")
 
@@ -49,6 +52,7 @@ func TestAnAttackerLocksANameAndItsOwnerStillComesIn(t *testing.T) {
 func TestAnAttackerWhoKnowsThePasswordLocksNeitherTheOwnersDeviceNorTheMailedWay(t *testing.T) {
 	house.Each(t, func(t *testing.T, h *house.House) {
 		alice := h.Person("alice")
+		h.Dark()
 		alice.SignsIn()
 		mallory := alice.Elsewhere("203.0.113.66")
 		mallory.ShowsPassword().Asks("totp")
@@ -58,8 +62,10 @@ func TestAnAttackerWhoKnowsThePasswordLocksNeitherTheOwnersDeviceNorTheMailedWay
 		mallory.ShowsCode(mallory.NextCode()).Says("too-many-tries")
 		alice.SignsIn()
 		laptop := alice.Elsewhere("198.51.100.200")
+		h.Light()
 		laptop.API("/unlock", map[string]any{"email": alice.Email}).Asks("link-sent")
 		laptop.OpensLink(outbox.UnlockLink).Asks("password")
+		h.Dark()
 		laptop.API("/signin", map[string]any{"email": alice.Email, "password": laptop.Password}).Asks("totp")
 		laptop.ShowsCode(laptop.NextCode()).Asks("done")
 	})
@@ -72,6 +78,8 @@ func TestAnUnlockLinkIsABudgetAndNotAWayIn(t *testing.T) {
 		alice.API("/unlock", map[string]any{"email": alice.Email}).Asks("link-sent")
 		token := h.Link(alice.Email, outbox.UnlockLink)
 		alice.API("/link", map[string]any{"token": token}).Asks("password")
+		bob := h.Person("bob")
+		h.Dark()
 		checked := 0
 		for range 9 {
 			if r := alice.API("/signin", map[string]any{"email": alice.Email, "password": "not quite this one"}); r.Refused() == "wrong-credentials" {
@@ -82,9 +90,9 @@ func TestAnUnlockLinkIsABudgetAndNotAWayIn(t *testing.T) {
 			t.Errorf("%d tries with one link", checked)
 		}
 		// The budget is hers, not another name's.
-		bob := h.Person("bob")
 		guess(h, bob.Email)
 		alice.API("/signin", map[string]any{"email": bob.Email, "password": bob.Password}).Says("too-many-tries")
+		h.Light()
 		h.Browser("203.0.113.1").API("/link", map[string]any{"token": token}).Says("link-spent")
 	})
 }
@@ -92,6 +100,7 @@ func TestAnUnlockLinkIsABudgetAndNotAWayIn(t *testing.T) {
 func TestAllSpellingsOfANameShareOneLimit(t *testing.T) {
 	house.Each(t, func(t *testing.T, h *house.House) {
 		h.Person("alice")
+		h.Dark()
 		spellings := []string{"alice@harbour-books.example", "ALICE@harbour-books.example", "  Alice@Harbour-Books.example ",
 			"ａｌｉｃｅ@harbour-books.example", "alice＠harbour-books.example", "aLiCe@harbour-books.EXAMPLE"}
 		for i, s := range spellings {
@@ -109,6 +118,7 @@ func TestAllSpellingsOfANameShareOneLimit(t *testing.T) {
 
 func TestANetworkIsLimitedAndAnIPv6HouseholdIsOneNetwork(t *testing.T) {
 	house.EachWith(t, func(o *house.Options) { o.Limits.PerNetwork.Max = 7 }, func(t *testing.T, h *house.House) {
+		h.Dark()
 		var checked, limited int
 		for i := range 10 {
 			r := h.Browser(fmt.Sprintf("2001:db8:7:7::%x", i+1)).API("/signin", map[string]any{"email": fmt.Sprintf("name%d@harbour-books.example", i), "password": "not this one"})
@@ -129,6 +139,7 @@ func TestANetworkIsLimitedAndAnIPv6HouseholdIsOneNetwork(t *testing.T) {
 func TestSigningInGivesBackOnlyWhatItSpent(t *testing.T) {
 	house.Each(t, func(t *testing.T, h *house.House) {
 		alice := h.Person("alice")
+		h.Dark()
 		for range 4 {
 			h.Browser("203.0.113.66").API("/signin", map[string]any{"email": alice.Email, "password": "not this one"})
 			h.Clock.Forward(time.Millisecond)
@@ -152,6 +163,7 @@ func TestUnknownWrongDisabledAndLockedLookTheSame(t *testing.T) {
 		if _, err := h.Manage.Lock(t.Context(), lena.Email, "", "operator"); err != nil {
 			t.Fatal(err)
 		}
+		h.Dark()
 		tries := []struct{ what, email, password string }{
 			{"a wrong password", "alice@harbour-books.example", "not this one"},
 			{"nobody's name", "who@harbour-books.example", "not this one"},

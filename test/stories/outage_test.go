@@ -96,7 +96,7 @@ func TestANodeThatDoesNotKnowWhoIsThrownOutAnswersNoCheck(t *testing.T) {
 }
 
 func TestAnAttemptBegunOnOneNodeGoesOnWithAnother(t *testing.T) {
-	house.Each(t, func(t *testing.T, h *house.House) {
+	house.EachOnPrimary(t, func(t *testing.T, h *house.House) {
 		other := h.Neighbour()
 		alice := h.Invited("alice")
 		alice.OpensLink(outbox.Invitation).Asks("new-password")
@@ -167,6 +167,7 @@ func TestTwoNodesCountGuessesTogether(t *testing.T) {
 func TestANodesRevocationsSurviveARestart(t *testing.T) {
 	house.Each(t, func(t *testing.T, h *house.House) {
 		alice := h.Person("alice")
+		h.Dark()
 		alice.SignsIn()
 		stolen := alice.Twin()
 		alice.Post("/signout").Is(303)

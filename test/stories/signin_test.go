@@ -18,6 +18,7 @@ func TestAnInvitedPersonComesAllTheWayIn(t *testing.T) {
 			t.Errorf("%d recovery codes", len(alice.Codes))
 		}
 		h.Mail(alice.Email, outbox.AuthenticatorAdded)
+		h.Dark()
 		alice.Post("/signout").Is(303)
 		if alice.Inside() != 401 {
 			t.Error("inside after signing out")
