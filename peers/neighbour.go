@@ -63,7 +63,7 @@ func newNeighbour(address string, identity *identity, o Options) *neighbour {
 func (n *neighbour) connect(ctx context.Context) (*tls.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialWithin)
 	defer cancel()
-	plain, err := (&net.Dialer{}).DialContext(ctx, "tcp", n.address)
+	plain, err := network().DialContext(ctx, "tcp", n.address)
 	if err != nil {
 		return nil, err
 	}
