@@ -25,9 +25,9 @@ import (
 const Page = 256
 
 // look is how many of the last events of a sink are compared with those that come
-// again: a page that was under way, and many more for a process that slept through
+// again: a page that was under way, and more for a process that slept through
 // its lease with a page in its hands.
-const look = 16 * Page
+const look = 4 * Page
 
 // Line is an event as programs read it, in the form of gatehouse events export.
 // Names are stable; fields may be added.

@@ -149,23 +149,21 @@ func (f *Files) begin(name string) error {
 	return nil
 }
 
-// recover reads the ends of the newest files, back to the second one with
-// anything in it: a crash may leave new ones empty. What a dead process wrote and
-// did not sync is synced here, before anything of it counts as written.
+// recover reads the ends of the newest files until it has seen enough events: a
+// page that was broken off day after day lies in as many files. What a dead process
+// wrote and did not sync is synced here, before anything of it counts as written.
 func (f *Files) recover() error {
 	names, err := f.ours()
 	if err != nil {
 		return err
 	}
 	var tails [][]byte
-	for filled := 0; len(names) > 0 && filled < 2; names = names[:len(names)-1] {
-		tail, err := f.look(names[len(names)-1])
+	for seen := 0; len(names) > 0 && seen < look; names = names[:len(names)-1] {
+		tail, err := f.open(names[len(names)-1])
 		if err != nil {
 			return fmt.Errorf("%s: %w", names[len(names)-1], err)
 		}
-		if len(tail) > 0 {
-			filled++
-		}
+		seen += bytes.Count(tail, []byte{'\n'})
 		tails = append(tails, tail)
 	}
 	f.last = newRecent()
@@ -175,8 +173,8 @@ func (f *Files) recover() error {
 	return f.disk.syncFolder()
 }
 
-// look mends a file and returns its end; the newest stays open, to be written to.
-func (f *Files) look(name string) ([]byte, error) {
+// open mends a file and returns its end; the newest stays open, to be written to.
+func (f *Files) open(name string) ([]byte, error) {
 	opened, err := f.disk.open(name)
 	if err != nil {
 		return nil, err
