@@ -12,7 +12,9 @@ import (
 
 	"pgregory.net/rapid"
 
+	"gatehouse/id"
 	"gatehouse/limits"
+	"gatehouse/seal"
 	"gatehouse/store"
 	"gatehouse/store/storetest"
 )
@@ -243,5 +245,51 @@ func TestANetworkIsAnIPv4AddressOrAnIPv6Household(t *testing.T) {
 	}
 	if limits.Network(netip.Addr{}) == "" {
 		t.Error("no address at all has no budget")
+	}
+}
+
+func TestNodesThatCountAloneShareALimit(t *testing.T) {
+	clock, dsn := storetest.NewClock(), storetest.Postgres(t)
+	wire := storetest.NewWire(t, dsn)
+	keysDir := t.TempDir() + "/keys"
+	if err := seal.InitKeys(keysDir); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := seal.LoadKeys(keysDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, node := range []id.Node{"0199f000-0000-7000-8000-00000000000b", "0199f000-0000-7000-8000-00000000000c"} {
+		other := storetest.Open(t, dsn, func(o *store.Options) { o.Now, o.Node = clock.Now, node })
+		if err := other.SeenNow(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := storetest.OpenEmpty(t, wire.DSN, func(o *store.Options) {
+		o.Now, o.Standby = clock.Now, &store.StandbyOptions{Dir: t.TempDir(), Keys: keys, Wait: 20 * time.Second}
+	})
+	if err := errors.Join(s.SeenNow(t.Context()), s.Follow(t.Context(), nil), s.Follow(t.Context(), nil)); err != nil {
+		t.Fatal(err)
+	}
+	wire.Cut()
+	spend := func(most int, of string) (allowed int) {
+		for range most + 1 {
+			err := s.Essential(t.Context(), func(tx *store.Tx) error {
+				a, err := limits.Spend(tx, limits.Subject{Rule: limits.Rule{Name: "name", Max: most, Per: time.Minute}, Of: of})
+				if a.Allowed {
+					allowed++
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		return allowed
+	}
+	for most, want := range map[int]int{0: 0, 1: 1, 2: 1, 5: 1, 6: 2, 100: 33} {
+		if got := spend(most, fmt.Sprint(most)); got != want {
+			t.Errorf("of %d together, one of three nodes alone allows %d, want %d", most, got, want)
+		}
 	}
 }
