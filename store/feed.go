@@ -34,6 +34,9 @@ func (s *Store) Follow(ctx context.Context, settle Settle) error {
 		if err := sb.flip(ctx, settle); err != nil {
 			return err
 		}
+		if err := sb.clear(ctx); err != nil {
+			return err
+		}
 	}
 	err := sb.feed(ctx, settle)
 	if isOutage(err) && ctx.Err() == nil {
@@ -42,6 +45,18 @@ func (s *Store) Follow(ctx context.Context, settle Settle) error {
 		}
 	}
 	return err
+}
+
+// clear empties what the copy holds only to be handed over, once it is.
+func (sb *standby) clear(ctx context.Context) error {
+	return sb.quietly(ctx, func(tx *Tx) error {
+		for table := range journalled {
+			if _, err := tx.Exec("DELETE FROM " + table); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // probe asks the primary for a write, which is what a sign-in needs of it: one
@@ -100,9 +115,31 @@ const saveEvery = 2 * time.Second
 func (sb *standby) arrived(n news) {
 	sb.mu.Lock()
 	defer sb.mu.Unlock()
+	held := len(n.applied) > 0 && n.meta.Place == sb.meta.Place
 	sb.meta, sb.seen = n.meta, n.applied
 	if n.share > 0 {
 		sb.share = n.share
+	}
+	sb.noteHorizon(held)
+}
+
+// heldTooLong is how old a transaction on the primary may be before it is told:
+// while it lasts, every round reads what came after it again.
+const heldTooLong = time.Minute
+
+func (sb *standby) noteHorizon(held bool) {
+	now := sb.primary.now()
+	if !held {
+		sb.heldSince, sb.state.HorizonAge = time.Time{}, 0
+		return
+	}
+	if sb.heldSince.IsZero() {
+		sb.heldSince = now
+	}
+	told := sb.state.HorizonAge >= heldTooLong
+	sb.state.HorizonAge = now.Sub(sb.heldSince)
+	if !told && sb.state.HorizonAge >= heldTooLong {
+		sb.o.Log.Warn("a transaction on the primary database has been open for more than a minute and holds the change feed back; see pg_stat_activity", "age", sb.state.HorizonAge.String())
 	}
 }
 

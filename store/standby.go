@@ -125,15 +125,16 @@ type standby struct {
 
 	turn sync.Mutex // one round of Follow at a time
 
-	mu    sync.Mutex
-	up    bool // the primary answered last
-	state State
-	meta  meta           // what the copy says of itself
-	seen  map[int64]bool // changes applied already although the place could not pass them
-	saved time.Time      // when meta was last written
-	tight bool           // the disk under the journal is nearly full
-	tidy  time.Time      // when old changes were last deleted
-	share int            // nodes that were alive when the primary was last followed
+	mu        sync.Mutex
+	up        bool // the primary answered last
+	state     State
+	meta      meta           // what the copy says of itself
+	seen      map[int64]bool // changes applied already although the place could not pass them
+	saved     time.Time      // when meta was last written
+	heldSince time.Time      // since when one transaction has held the place back; zero when none does
+	tight     bool           // the disk under the journal is nearly full
+	tidy      time.Time      // when old changes were last deleted
+	share     int            // nodes that were alive when the primary was last followed
 }
 
 const (

@@ -392,10 +392,18 @@ func TestTheFeedSkipsNoTransactionThatCommitsLate(t *testing.T) {
 	for i := range 5 {
 		must(t, direct.Do(t.Context(), func(tx *store.Tx) error { return put(tx, fmt.Sprint("early ", i)) }))
 		n.follows()
+		n.now.Set(n.now.Now().Add(30 * time.Second))
+	}
+	if age := n.State().HorizonAge; age < time.Minute || !strings.Contains(n.log.String(), "holds the change feed back") {
+		t.Errorf("the open transaction is not told: %v", age)
 	}
 	close(commit)
 	late.Wait()
 	n.follows()
+	n.follows()
+	if age := n.State().HorizonAge; age != 0 {
+		t.Errorf("the feed counts as held back: %v", age)
+	}
 	n.same()
 }
 

@@ -55,7 +55,18 @@ type Options struct {
 	// Dial connects to PostgreSQL; nil dials straight. Peers lend one that goes
 	// through them when this node is cut off.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Fault is for tests that break things on purpose: it is called before each
+	// attempt, before its commit and after it, and an error of it is an outage at
+	// that point. nil in production.
+	Fault func(point string) error
 }
+
+// The points at which Options.Fault is called, on the primary or "standby " before them.
+const (
+	FaultBefore = "before"        // nothing was done
+	FaultCommit = "before commit" // fn has run, and is rolled back
+	FaultAfter  = "after commit"  // it is committed, and nobody hears of it
+)
 
 // Store is an open database. Its methods may be called from any goroutine.
 type Store struct {
@@ -79,6 +90,8 @@ type Store struct {
 	// Of a standby's own store:
 	isStandby    bool
 	beforeCommit func(*Tx) error // nil on a primary
+
+	fault func(point string) error // Options.Fault; nil in production
 }
 
 // class is what one kind of work may use.
@@ -101,7 +114,7 @@ func Open(_ context.Context, o Options) (*Store, error) {
 	if o.Deadline == 0 {
 		o.Deadline = 5 * time.Second
 	}
-	s := &Store{node: o.Node, deadline: o.Deadline, now: o.Now, startedAt: o.Now(), migrations: migrations, random: o.Rand}
+	s := &Store{node: o.Node, deadline: o.Deadline, now: o.Now, startedAt: o.Now(), migrations: migrations, random: o.Rand, fault: o.Fault}
 	name := make([]byte, 12)
 	if _, err := io.ReadFull(o.Rand, name); err != nil {
 		return nil, err
@@ -121,6 +134,9 @@ func Open(_ context.Context, o Options) (*Store, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if s.standby != nil {
+		s.standby.copy.fault = o.Fault
 	}
 	return s, nil
 }
@@ -235,6 +251,9 @@ func (s *Store) runCall(ctx context.Context, p pool, c call, fn func(*Tx) error)
 // attempt runs fn once; again says that nothing was committed and that another
 // attempt may fare better.
 func (s *Store) attempt(ctx context.Context, p pool, c call, fn func(*Tx) error) (again bool, err error) {
+	if err := s.broken(FaultBefore); err != nil {
+		return false, err
+	}
 	if p.gate != nil {
 		if err := p.gate.enter(ctx, p.rank); err != nil {
 			return false, unavailable(fmt.Errorf("waiting for the writer: %w", err))
@@ -267,7 +286,29 @@ func (s *Store) attempt(ctx context.Context, p pool, c call, fn func(*Tx) error)
 	case err != nil || p.tx.ReadOnly:
 		return false, err
 	}
-	return s.commit(ctx, conn, sqlTx)
+	if err := s.broken(FaultCommit); err != nil {
+		return false, err
+	}
+	again, err = s.commit(ctx, conn, sqlTx)
+	if err == nil {
+		err = s.broken(FaultAfter)
+	}
+	return again, err
+}
+
+// broken asks a test whether to fail here.
+func (s *Store) broken(point string) error {
+	if s.fault == nil {
+		return nil
+	}
+	if s.isStandby {
+		point = "standby " + point
+	}
+	err := s.fault(point)
+	if err == nil {
+		return nil
+	}
+	return unavailable(fmt.Errorf("%s: %w: %w", point, ErrOutcomeUnknown, err))
 }
 
 // commit is where the outcome can become unknown: only what the database itself
