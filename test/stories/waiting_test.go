@@ -53,6 +53,7 @@ func TestACrowdAtTheDoorGetsInOneAfterTheOther(t *testing.T) {
 			p.Get("/signin").Is(200)
 			people = append(people, p)
 		}
+		h.Dark()
 		tries := h.Count("tries", "1 = 1")
 		first := atOnce(len(people), func(i int) house.Reply {
 			return people[i].Post("/signin", "email", people[i].Email, "password", people[i].Password)
@@ -122,6 +123,7 @@ func TestAProgramThatIsTurnedAwayGetsInWithItsPlace(t *testing.T) {
 		for i := range 24 {
 			people = append(people, h.Person(fmt.Sprint("app", i)))
 		}
+		h.Dark()
 		fields := make([]map[string]any, len(people))
 		for i, p := range people {
 			fields[i] = map[string]any{"email": p.Email, "password": p.Password}
