@@ -47,6 +47,8 @@ type commands struct {
 
 	Account  AccountCommand  `cmd:"" group:"Look after" help:"Invite, list, disable and unlock people."`
 	Events   EventsCommand   `cmd:"" group:"Look after" help:"Read what happened."`
+	Standby  StandbyCommand  `cmd:"" group:"Look after" help:"See what nodes did while the database was away."`
+	Hooks    HooksCommand    `cmd:"" group:"Look after" help:"Tell other programs what happened (web-hooks)."`
 	Breached BreachedCommand `cmd:"" group:"Look after" help:"Make and ask the filter of breached passwords."`
 
 	Drill       DrillCommand       `cmd:"" group:"Measure" help:"Replay outages on this machine, with real processes and load, and say what people would have noticed."`
