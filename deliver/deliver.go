@@ -49,7 +49,7 @@ type Channel struct {
 	Shared bool
 }
 
-// Deliverer drains the outbox into channels. Set the fields, then call Run once.
+// Deliverer drains the outbox into channels. Set the fields, then call Run.
 type Deliverer struct {
 	Store    *store.Store
 	Keys     *seal.Keys

@@ -1,6 +1,6 @@
-// Package notices words the mails of the outbox and sends them, later than what
-// they tell about and at their own pace: nothing in a sign-in waits for a mail
-// server. A mail is sent at least once, with the same Message-ID each time.
+// Package notices words the mails of the outbox and hands them to a mail server.
+// When, package deliver decides: nothing in a sign-in waits for a mail server. A
+// mail is sent at least once, with the same Message-ID each time.
 //
 // kinds.go is the list: one row a kind of mail. Every sentence stands in the
 // catalogue, every link begins with the configured origin, nothing is tracked.
@@ -8,31 +8,21 @@ package notices
 
 import (
 	"context"
-	"io"
 	"log/slog"
-	"sync"
 	"time"
 
 	"gatehouse/events"
 	"gatehouse/outbox"
-	"gatehouse/seal"
 )
 
-// Notices words and sends. Set the fields, then run Run in one goroutine.
+// Notices words mails and hands them over. Package deliver calls Deliver for
+// each mail of the outbox, several at once.
 type Notices struct {
-	Keys    *seal.Keys
 	Log     *events.Log
 	Origin  string // configured public origin, as in https://gatehouse.example: the only source of links
 	Product string // how the service calls itself; "" = the catalogue's product.name
 	Now     func() time.Time
-	Rand    io.Reader     // for jitter
-	Logger  *slog.Logger  // nil: silent
-	Every   time.Duration // how often to look without a nudge; 1 s when zero
-
-	once sync.Once
-	wake chan struct{}
-	down bool      // the last look at the database failed
-	tidy time.Time // when Run last gave up and pruned
+	Logger  *slog.Logger // nil: silent
 }
 
 // Mail is one mail, ready to go.
@@ -64,16 +54,3 @@ func (f *Failure) Error() string { return "notices: " + string(f.Class) }
 
 // Unwrap gives the cause, which may hold an address: never log it.
 func (f *Failure) Unwrap() error { return f.Cause }
-
-// Nudge makes Run look now. It never blocks; call it after a commit that added a mail.
-func (n *Notices) Nudge() {
-	select {
-	case n.nudges() <- struct{}{}:
-	default:
-	}
-}
-
-func (n *Notices) nudges() chan struct{} {
-	n.once.Do(func() { n.wake = make(chan struct{}, 1) })
-	return n.wake
-}

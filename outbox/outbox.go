@@ -1,12 +1,15 @@
-// Package outbox keeps the mails that are to be sent. A mail is put here in the
-// transaction of what it tells about: either both happened or neither. Sending
-// is package notices' work, later and at its own pace, at least once; the
-// message's id goes with it as Message-ID, so that a mailbox can tell a double.
+// Package outbox keeps what is to be sent: mails and web-hooks. A message is put
+// here in the transaction of what it tells about: either both happened or
+// neither. Sending is package deliver's work, later and at its own pace, at least
+// once; the message's id goes with it, so that whoever gets it can tell a double.
 //
-// Addresses, names and links are sealed, and wiped once the mail is gone.
+// Addresses, names and links are sealed, and wiped once the message is gone.
 package outbox
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,16 +37,20 @@ type Message struct {
 
 	// Filled in by Take.
 	MadeAt time.Time
-	Tries  int // this one included
+	Tries  int // this one included: with the id it is what this taking is known by
 }
 
-// MaxTries bounds how often a mail is tried: with the waits of package notices
-// it is more than any mail's life, so it stops only what goes round in a circle.
+// MaxTries bounds how often a message is tried: with the waits of package deliver
+// it is more than any message's life, so it stops only what goes round in a circle.
 const MaxTries = 1000
 
-// Lease is how long Take reserves a mail for the node that took it. A mail whose
-// node dies is sent by another after that.
+// Lease is how long Take reserves a message for the node that took it. A message
+// whose node dies is sent by another after that.
 const Lease = 2 * time.Minute
+
+// Fresh is for how long after it became due a message counts as live work; older
+// ones are the backlog.
+const Fresh = 30 * time.Second
 
 // Class says why a mail could not be sent, without an address or a link.
 type Class string
@@ -62,7 +69,13 @@ const (
 	Other       Class = "other"
 )
 
-// Add puts a mail in the outbox, in the caller's transaction.
+// Recipient tells that the next message to the same recipient would fare no better now.
+func (c Class) Recipient() bool { return c == Unreachable || c == NotTrusted || c == NotAllowed }
+
+// Hopeless tells that no later try of the message will fare better.
+func (c Class) Hopeless() bool { return c == Unwritable || c == Expired || c == Unreadable }
+
+// Add puts a message in the outbox, in the caller's transaction.
 func Add(tx *store.Tx, keys *seal.Keys, m Message) error {
 	d, err := check(m)
 	if err != nil {
@@ -73,6 +86,9 @@ func Add(tx *store.Tx, keys *seal.Keys, m Message) error {
 	}
 	if m.Expires.IsZero() {
 		m.Expires = m.Due.Add(d.Lasts)
+	}
+	if m.Kind.Channel() == Mail {
+		m.Lane = laneOf(keys, m.To)
 	}
 	sealed, err := closePayload(keys, m)
 	if err != nil {
@@ -118,52 +134,71 @@ func check(m Message) (Definition, error) {
 	return d, nil
 }
 
-// Take reserves up to limit mails that are due, unsent and still worth sending,
-// longest due first. Each counts a try, paid before it is made. A mail that does
-// not open is given up here and stops none of the others.
-func Take(tx *store.Tx, keys *seal.Keys, now time.Time, limit int) ([]Message, error) {
-	rows, err := selectDue(tx, now, limit)
-	if err != nil {
-		return nil, err
-	}
-	var taken []Message
-	for _, r := range rows {
-		m, err := openPayload(keys, r)
-		if err != nil {
-			err = giveUp(tx, r.id, Unreadable)
-		} else {
-			err = claim(tx, r.id, now.Add(Lease))
-			taken = append(taken, m)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return taken, nil
+// laneOf names the recipient of a mail without telling who it is.
+func laneOf(keys *seal.Keys, address string) string {
+	key := keys.Derive("outbox lane")
+	mac := hmac.New(sha256.New, key[:])
+	mac.Write([]byte(strings.ToLower(address)))
+	return hex.EncodeToString(mac.Sum(nil)[:12])
 }
 
-// Sent records that a mail has gone, and wipes what it held.
-func Sent(tx *store.Tx, message id.Message, now time.Time) error { return markSent(tx, message, now) }
+// Wish says what to take.
+type Wish struct {
+	Channel Channel
+	Lanes   int      // at most so many
+	PerLane int      // at most so many messages of each
+	Backlog int      // at most so many messages that are not Fresh any more
+	Skip    []string // lanes to leave alone
+}
+
+// Take reserves messages that are due, unsent and still worth sending, lane by
+// lane: no lane of which anybody has a message in hand, and each lane from its
+// oldest message on. Lanes whose messages have just become due come first, then
+// the backlog, longest due first. Each message counts a try, paid before it is
+// made. One that does not open is given up here and stops none of the others.
+func Take(tx *store.Tx, keys *seal.Keys, now time.Time, w Wish) ([][]Message, error) {
+	t := &taking{tx: tx, keys: keys, now: now, Wish: w}
+	err := t.begin()
+	if err == nil {
+		err = t.fresh()
+	}
+	if err == nil && w.Backlog > 0 {
+		err = t.backlog()
+	}
+	return t.taken, err
+}
+
+// Sent records that messages have gone, and wipes what they held.
+func Sent(tx *store.Tx, now time.Time, messages ...id.Message) error {
+	return inParts(messages, func(part []id.Message) error { return markSent(tx, part, now) })
+}
 
 // Failed records a try that failed and when to try next; gone tells that there
-// is no next: the mail runs out before, or was tried too often. Such a mail is wiped.
-func Failed(tx *store.Tx, message id.Message, why Class, next time.Time) (gone bool, err error) {
-	expires, tries, err := selectLife(tx, message)
-	if errors.Is(err, store.ErrNoRows) {
+// is no next: the message runs out before, or was tried too often. Such a message
+// is wiped. It does nothing when another has taken the message meanwhile.
+func Failed(tx *store.Tx, m Message, why Class, next time.Time) (gone bool, err error) {
+	expires, tries, err := selectLife(tx, m.ID)
+	if errors.Is(err, store.ErrNoRows) || err == nil && tries != m.Tries {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
 	if !next.Before(expires) || tries >= MaxTries {
-		return true, giveUp(tx, message, why)
+		return true, giveUp(tx, m.ID, why)
 	}
-	return false, postpone(tx, message, why, next)
+	return false, postpone(tx, m.ID, why, next)
 }
 
-// Release gives a mail back that was taken and not tried: it is due now.
-func Release(tx *store.Tx, message id.Message, now time.Time) error {
-	return release(tx, message, now)
+// Release gives messages back that were taken and not tried: they are due as
+// before, and no try is counted.
+func Release(tx *store.Tx, messages ...Message) error {
+	for _, m := range messages {
+		if err := release(tx, m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Past is a mail that was given up.
@@ -196,7 +231,10 @@ func Expire(tx *store.Tx, now time.Time, limit int) ([]Past, error) {
 // Prune deletes the rows of mails that were made before a time and are sent or given up.
 func Prune(tx *store.Tx, before time.Time) (int64, error) { return prune(tx, before) }
 
-// OldestDue is since when the longest waiting mail is due; false when none waits.
+// Due tells whether Take would find anything, without a lock.
+func Due(tx *store.Tx, now time.Time, w Wish) (bool, error) { return anyDue(tx, now, w) }
+
+// OldestDue is since when the longest waiting message is due; false when none waits.
 func OldestDue(tx *store.Tx, now time.Time) (time.Time, bool, error) { return oldestDue(tx, now) }
 
 // payload is the sealed part of a message.
@@ -225,7 +263,7 @@ func openPayload(keys *seal.Keys, r row) (Message, error) {
 		err = json.Unmarshal(plain, &p)
 	}
 	return Message{
-		ID: r.id, Kind: r.kind, Account: r.account, To: p.To, Fields: p.Fields, Locale: p.Locale,
+		ID: r.id, Kind: r.kind, Account: r.account, To: p.To, Lane: r.lane, Fields: p.Fields, Locale: p.Locale,
 		Due: r.due, Expires: r.expires, MadeAt: r.made, Tries: r.tries + 1,
 	}, err
 }

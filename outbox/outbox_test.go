@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -61,18 +62,52 @@ func (o office) add(spoil func(*outbox.Message)) outbox.Message {
 
 func reset(now time.Time) outbox.Message {
 	return outbox.Message{
-		ID: id.New[id.Message](now, rand.Reader), Kind: outbox.Reset, To: "ana@example.com", Locale: "en",
+		ID: id.New[id.Message](now, rand.Reader), Kind: outbox.Reset, To: "ana-" + rand.Text() + "@example.com", Locale: "en",
 		Fields: map[string]string{outbox.Link: "https://gatehouse.example/link/secret", outbox.Name: "Ana"},
 	}
 }
 
+// wish is for anything, at most limit messages.
+func wish(limit int) outbox.Wish {
+	return outbox.Wish{Channel: outbox.Mail, Lanes: limit, PerLane: limit, Backlog: limit}
+}
+
 func (o office) take(limit int) (taken []outbox.Message) {
 	o.t.Helper()
+	for _, lane := range o.lanes(wish(limit)) {
+		taken = append(taken, lane...)
+	}
+	return taken
+}
+
+func take(tx *store.Tx, o office, limit int) (taken []outbox.Message, err error) {
+	found, err := outbox.Take(tx, o.keys, o.clock.Now(), wish(limit))
+	for _, lane := range found {
+		taken = append(taken, lane...)
+	}
+	return taken, err
+}
+
+func (o office) lanes(w outbox.Wish) (taken [][]outbox.Message) {
+	o.t.Helper()
 	o.do(func(tx *store.Tx) (err error) {
-		taken, err = outbox.Take(tx, o.keys, o.clock.Now(), limit)
+		taken, err = outbox.Take(tx, o.keys, o.clock.Now(), w)
 		return err
 	})
 	return taken
+}
+
+// later moves the clock, and the database's for what somebody has in hand.
+func (o office) later(d time.Duration) {
+	o.t.Helper()
+	o.clock.Forward(d)
+	o.do(func(tx *store.Tx) error {
+		if byItsOwn := tx.ForUpdate() != ""; !byItsOwn {
+			return nil
+		}
+		_, err := tx.Exec(`UPDATE outbox SET taken = taken - $1 WHERE taken > 0`, d.Microseconds())
+		return err
+	})
 }
 
 func (o office) stored(m outbox.Message) (payload []byte, lastError string, gone bool) {
@@ -122,7 +157,7 @@ func TestAMailThatSaysNothingIsNotPutIn(t *testing.T) {
 			err := o.s.Do(o.t.Context(), func(tx *store.Tx) error { return outbox.Add(tx, o.keys, m) })
 			if err == nil {
 				o.t.Errorf("%s: was put in", name)
-			} else if strings.Contains(err.Error(), "ana@") || strings.Contains(err.Error(), "https:") {
+			} else if strings.Contains(err.Error(), "ana-") || strings.Contains(err.Error(), "https:") {
 				o.t.Errorf("%s: the error tells too much: %v", name, err)
 			}
 		}
@@ -145,11 +180,11 @@ func TestATakenMailIsSomebodyElsesAfterItsLeaseAndNotBefore(t *testing.T) {
 	each(t, func(o office) {
 		m := o.add(nil)
 		o.take(10) // and this node dies
-		o.clock.Forward(outbox.Lease - time.Second)
+		o.later(outbox.Lease - time.Second)
 		if n := len(o.take(10)); n != 0 {
 			o.t.Fatalf("took %d within the lease", n)
 		}
-		o.clock.Forward(2 * time.Second)
+		o.later(2 * time.Second)
 		again := o.take(10)
 		if len(again) != 1 || again[0].ID != m.ID || again[0].Tries != 2 {
 			o.t.Errorf("after the lease: %+v", again)
@@ -171,7 +206,7 @@ func TestTwoNodesNeverTakeTheSameMailAtOnce(t *testing.T) {
 				for range mails {
 					var taken []outbox.Message
 					err := o.s.Background(o.t.Context(), func(tx *store.Tx) (err error) {
-						taken, err = outbox.Take(tx, o.keys, o.clock.Now(), 3)
+						taken, err = take(tx, o, 3)
 						return err
 					})
 					if err != nil {
@@ -204,13 +239,13 @@ func TestANodeWaitsForTheTakingOfAnotherAndThenFindsNothing(t *testing.T) {
 		var other []outbox.Message
 		done := make(chan error, 1)
 		o.do(func(tx *store.Tx) error {
-			taken, err := outbox.Take(tx, o.keys, o.clock.Now(), 10)
+			taken, err := take(tx, o, 10)
 			if err != nil || len(taken) != 1 {
 				return fmt.Errorf("took %d: %w", len(taken), err)
 			}
 			go func() {
 				done <- o.s.Background(o.t.Context(), func(tx *store.Tx) (err error) {
-					other, err = outbox.Take(tx, o.keys, o.clock.Now(), 10)
+					other, err = take(tx, o, 10)
 					return err
 				})
 			}()
@@ -266,15 +301,15 @@ func TestAnExpiredMailIsNeverTakenEvenWhenNobodyTidiedUp(t *testing.T) {
 func TestWhatWasSentIsWiped(t *testing.T) {
 	each(t, func(o office) {
 		m := o.add(nil)
-		if payload, _, _ := o.stored(m); len(payload) == 0 || strings.Contains(string(payload), "ana@") || strings.Contains(string(payload), "secret") {
+		if payload, _, _ := o.stored(m); len(payload) == 0 || strings.Contains(string(payload), "ana-") || strings.Contains(string(payload), "secret") {
 			o.t.Errorf("stored in the clear or not at all: %q", payload)
 		}
 		o.take(10)
-		o.do(func(tx *store.Tx) error { return outbox.Sent(tx, m.ID, o.clock.Now()) })
+		o.do(func(tx *store.Tx) error { return outbox.Sent(tx, o.clock.Now(), m.ID) })
 		if payload, _, gone := o.stored(m); len(payload) != 0 || gone {
 			o.t.Errorf("%d bytes are left, given up %v", len(payload), gone)
 		}
-		o.clock.Forward(outbox.Lease * 2)
+		o.later(outbox.Lease * 2)
 		if n := len(o.take(10)); n != 0 {
 			o.t.Errorf("took it again")
 		}
@@ -285,8 +320,9 @@ func TestAFailedMailWaitsAndIsGivenUpInTime(t *testing.T) {
 	each(t, func(o office) {
 		m := o.add(nil)
 		failed := func(why outbox.Class, wait time.Duration) (gone bool) {
+			m.Tries++
 			o.do(func(tx *store.Tx) (err error) {
-				gone, err = outbox.Failed(tx, m.ID, why, o.clock.Now().Add(wait))
+				gone, err = outbox.Failed(tx, m, why, o.clock.Now().Add(wait))
 				return err
 			})
 			return gone
@@ -333,9 +369,9 @@ func TestAMailThatDoesNotOpenStopsNoOther(t *testing.T) {
 
 func TestAMailGivenBackIsDueAtOnceAndCountsNoTry(t *testing.T) {
 	each(t, func(o office) {
-		m := o.add(nil)
-		o.take(10)
-		o.do(func(tx *store.Tx) error { return outbox.Release(tx, m.ID, o.clock.Now()) })
+		o.add(nil)
+		m := o.take(10)[0]
+		o.do(func(tx *store.Tx) error { return outbox.Release(tx, m) })
 		if taken := o.take(10); len(taken) != 1 || taken[0].Tries != 1 {
 			o.t.Errorf("got %+v", taken)
 		}
@@ -371,7 +407,7 @@ func TestFinishedMailsAreForgottenAndWaitingOnesAreNot(t *testing.T) {
 	each(t, func(o office) {
 		done := o.add(nil)
 		o.add(func(m *outbox.Message) { m.Expires = o.clock.Now().Add(100 * time.Hour) })
-		o.do(func(tx *store.Tx) error { return outbox.Sent(tx, done.ID, o.clock.Now()) })
+		o.do(func(tx *store.Tx) error { return outbox.Sent(tx, o.clock.Now(), done.ID) })
 		o.clock.Forward(time.Hour)
 		var n int64
 		o.do(func(tx *store.Tx) (err error) { n, err = outbox.Prune(tx, o.clock.Now()); return err })
@@ -397,6 +433,104 @@ func TestAVoidIsNeverTakenAndKeepsNothing(t *testing.T) {
 		o.do(func(tx *store.Tx) (err error) { n, err = outbox.Prune(tx, o.clock.Now().Add(time.Hour)); return err })
 		if n != 1 {
 			o.t.Errorf("forgot %d", n)
+		}
+	})
+}
+
+func (o office) hook(receiver string, more func(*outbox.Message)) outbox.Message {
+	o.clock.Forward(time.Millisecond) // so that their order is known
+	return o.add(func(m *outbox.Message) {
+		m.Kind, m.To, m.Lane = outbox.Hook, "", receiver
+		m.Fields = map[string]string{outbox.HookReceiver: receiver, outbox.HookEvent: rand.Text()}
+		if more != nil {
+			more(m)
+		}
+	})
+}
+
+func ids(lanes ...[]outbox.Message) (all []id.Message) {
+	for _, lane := range lanes {
+		for _, m := range lane {
+			all = append(all, m.ID)
+		}
+	}
+	return all
+}
+
+func TestALaneIsInOneHandAtATimeAndInOrder(t *testing.T) {
+	each(t, func(o office) {
+		hooks := outbox.Wish{Channel: outbox.Hooks, Lanes: 10, PerLane: 2, Backlog: 10}
+		a1, a2, a3, b1 := o.hook("a", nil), o.hook("a", nil), o.hook("a", nil), o.hook("b", nil)
+		o.add(nil) // a mail is of another channel
+		first := o.lanes(hooks)
+		if len(first) != 2 || !slices.Equal(ids(first...), []id.Message{a1.ID, a2.ID, b1.ID}) {
+			o.t.Fatalf("took %+v", first)
+		}
+		if again := o.lanes(hooks); len(again) != 0 {
+			o.t.Errorf("took of a lane that is in somebody's hand: %+v", again)
+		}
+		o.do(func(tx *store.Tx) error {
+			return errors.Join(outbox.Sent(tx, o.clock.Now(), a1.ID), outbox.Release(tx, first[0][1]))
+		})
+		if next := o.lanes(hooks); !slices.Equal(ids(next...), []id.Message{a2.ID, a3.ID}) || next[0][0].Tries != 1 {
+			o.t.Errorf("then took %+v", next)
+		}
+		if skipped := o.lanes(outbox.Wish{Channel: outbox.Mail, Lanes: 10, PerLane: 2, Backlog: 10, Skip: []string{"b"}}); len(skipped) != 1 {
+			o.t.Errorf("of mails took %+v", skipped)
+		}
+	})
+}
+
+func TestLiveMessagesComeBeforeTheBacklogAndOnlyWhereTheirLaneHasNone(t *testing.T) {
+	each(t, func(o office) {
+		old := o.hook("slow", nil)
+		older := o.hook("slower", func(m *outbox.Message) { m.Due = o.clock.Now().Add(-time.Hour) })
+		o.clock.Forward(outbox.Fresh + time.Second)
+		behind, live := o.hook("slow", nil), o.hook("live", nil)
+		w := outbox.Wish{Channel: outbox.Hooks, Lanes: 10, PerLane: 10}
+		if got := o.lanes(w); !slices.Equal(ids(got...), []id.Message{live.ID}) {
+			o.t.Errorf("with no backlog allowed took %+v", got)
+		}
+		w.Backlog = 1
+		if got := o.lanes(w); !slices.Equal(ids(got...), []id.Message{older.ID}) {
+			o.t.Errorf("of a backlog of one took %+v", got)
+		}
+		w.Backlog = 10
+		if got := o.lanes(w); !slices.Equal(ids(got...), []id.Message{old.ID, behind.ID}) {
+			o.t.Errorf("then took %+v", got)
+		}
+	})
+}
+
+func TestWhoeverLostAMessageToAnotherDecidesNothingAboutIt(t *testing.T) {
+	each(t, func(o office) {
+		o.add(nil)
+		stale := o.take(1)[0]
+		o.later(outbox.Lease + time.Second)
+		if taken := o.take(1); len(taken) != 1 {
+			o.t.Fatalf("took %+v", taken)
+		}
+		o.do(func(tx *store.Tx) error {
+			gone, err := outbox.Failed(tx, stale, outbox.Refused, o.clock.Now().Add(100*time.Hour))
+			if gone {
+				o.t.Error("the other's message was given up")
+			}
+			return errors.Join(err, outbox.Release(tx, stale))
+		})
+		if taken := o.take(1); len(taken) != 0 {
+			o.t.Errorf("the other's message was given back: %+v", taken)
+		}
+	})
+}
+
+func TestOneAddressIsOneLaneAndDoesNotShow(t *testing.T) {
+	each(t, func(o office) {
+		for _, to := range []string{"ana@example.com", "Ana@Example.com", "bob@example.com"} {
+			o.add(func(m *outbox.Message) { m.To = to })
+		}
+		got := o.lanes(wish(10))
+		if len(got) != 2 || len(got[0])+len(got[1]) != 3 || strings.Contains(got[0][0].Lane, "ana") || got[0][0].Lane == got[1][0].Lane {
+			o.t.Errorf("took %+v", got)
 		}
 	})
 }

@@ -1,6 +1,9 @@
 package outbox
 
 import (
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"gatehouse/id"
@@ -11,6 +14,7 @@ type row struct {
 	id                 id.Message
 	kind               Kind
 	account            id.Account
+	lane               string
 	payload            []byte
 	made, due, expires time.Time
 	tries              int
@@ -21,18 +25,102 @@ func insert(tx *store.Tx, m Message, sealed []byte, sentAt any) error {
 	if m.Account != "" {
 		account = string(m.Account)
 	}
-	_, err := tx.Exec(`INSERT INTO outbox (id, kind, account, payload, made_at, due_at, expires_at, tries, sent_at, given_up, last_error, version, node)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, 0, '', 1, $9) ON CONFLICT (id) DO NOTHING`,
-		string(m.ID), string(m.Kind), account, sealed, store.Micros(tx.Now()), store.Micros(m.Due), store.Micros(m.Expires), sentAt, string(tx.Node()))
+	_, err := tx.Exec(`INSERT INTO outbox (id, kind, account, payload, made_at, due_at, expires_at, tries, sent_at, given_up, last_error, version, node, channel, lane)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, 0, '', 1, $9, $10, $11) ON CONFLICT (id) DO NOTHING`,
+		string(m.ID), string(m.Kind), account, sealed, store.Micros(tx.Now()), store.Micros(m.Due), store.Micros(m.Expires), sentAt, string(tx.Node()),
+		string(m.Kind.Channel()), m.Lane)
 	return err
 }
 
-// selectDue waits for rows another node is claiming, and then finds them no
-// longer due: the database asks the condition again once it has the lock.
-func selectDue(tx *store.Tx, now time.Time, limit int) ([]row, error) {
-	rows, err := tx.Rows(`SELECT id, kind, COALESCE(account, ''), payload, made_at, due_at, expires_at, tries FROM outbox
-		WHERE due_at <= $1 AND expires_at > $1 AND sent_at IS NULL AND given_up = 0 ORDER BY due_at, id LIMIT $2`+tx.ForUpdate(),
-		store.Micros(now), limit)
+// lock has the takers of a channel take turns: two that looked at once could each
+// take a message of the same lane.
+func lock(tx *store.Tx, c Channel) error {
+	_, err := tx.Exec(`INSERT INTO takings (channel, version, node) VALUES ($1, 1, $2)
+		ON CONFLICT (channel) DO UPDATE SET version = takings.version + 1, node = excluded.node`, string(c), string(tx.Node()))
+	return err
+}
+
+// open is what can still be sent; the index of open messages is chosen by it.
+const open = `sent_at IS NULL AND given_up = 0`
+
+// selectBusy lists the lanes of which somebody has a message in hand.
+func selectBusy(tx *store.Tx, c Channel, databaseNow int64) ([]string, error) {
+	return lanes(tx, `SELECT DISTINCT lane FROM outbox WHERE channel = $1 AND taken > $2 AND taken > 0 AND `+open, string(c), databaseNow)
+}
+
+// selectFresh lists lanes that have messages due since a time and none that is
+// due for longer.
+func selectFresh(tx *store.Tx, t *taking, since int64) ([]string, error) {
+	q := `SELECT o.lane FROM outbox o WHERE o.channel = $1 AND o.due_at <= $2 AND o.due_at > $3 AND o.expires_at > $2 AND o.sent_at IS NULL
+		AND o.given_up = 0 AND NOT EXISTS (SELECT 1 FROM outbox b WHERE b.channel = $1 AND b.lane = o.lane AND b.sent_at IS NULL
+		AND b.given_up = 0 AND b.due_at <= $3 AND b.expires_at > $2)`
+	args := []any{string(t.Channel), store.Micros(t.now), since}
+	skip, args := without("o.lane", t.avoid, args)
+	args = append(args, t.room())
+	return lanes(tx, q+skip+` GROUP BY o.lane ORDER BY MIN(o.due_at) LIMIT `+hole(args), args...)
+}
+
+// selectBacklog lists lanes of the messages that are due for longest.
+func selectBacklog(tx *store.Tx, t *taking, since int64) ([]string, error) {
+	q := `SELECT lane, due_at FROM outbox WHERE channel = $1 AND due_at <= $2 AND expires_at > $3 AND ` + open
+	args := []any{string(t.Channel), since, store.Micros(t.now)}
+	skip, args := without("lane", t.avoid, args)
+	args = append(args, t.Backlog)
+	q += skip + ` ORDER BY due_at LIMIT ` + hole(args)
+	args = append(args, t.room())
+	return lanes(tx, `SELECT lane FROM (`+q+`) AS oldest GROUP BY lane ORDER BY MIN(due_at) LIMIT `+hole(args), args...)
+}
+
+func anyDue(tx *store.Tx, now time.Time, w Wish) (bool, error) {
+	q := `SELECT lane FROM outbox WHERE channel = $1 AND due_at <= $2 AND expires_at > $2 AND ` + open
+	args := []any{string(w.Channel), store.Micros(now)}
+	if w.Backlog <= 0 {
+		args = append(args, store.Micros(now.Add(-Fresh)))
+		q += ` AND due_at > ` + hole(args)
+	}
+	skip, args := without("lane", w.Skip, args)
+	found, err := lanes(tx, q+skip+` LIMIT 1`, args...)
+	return len(found) > 0, err
+}
+
+// without leaves lanes out of a query.
+func without(column string, avoid []string, args []any) (string, []any) {
+	if len(avoid) == 0 {
+		return "", args
+	}
+	holes := make([]string, len(avoid))
+	for i, lane := range avoid {
+		args = append(args, lane)
+		holes[i] = hole(args)
+	}
+	return ` AND ` + column + ` NOT IN (` + strings.Join(holes, ", ") + `)`, args
+}
+
+// hole is the place of the last argument.
+func hole(args []any) string { return "$" + strconv.Itoa(len(args)) }
+
+func lanes(tx *store.Tx, query string, args ...any) ([]string, error) {
+	rows, err := tx.Rows(query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []string
+	for rows.Next() {
+		var lane string
+		if err := rows.Scan(&lane); err != nil {
+			return nil, err
+		}
+		all = append(all, lane)
+	}
+	return all, rows.Err()
+}
+
+// selectLane reads the oldest messages of a lane that are due.
+func selectLane(tx *store.Tx, c Channel, lane string, now time.Time, limit int) ([]row, error) {
+	rows, err := tx.Rows(`SELECT id, kind, COALESCE(account, ''), lane, payload, made_at, due_at, expires_at, tries FROM outbox
+		WHERE channel = $1 AND lane = $2 AND due_at <= $3 AND expires_at > $3 AND `+open+` ORDER BY made_at, id LIMIT $4`+tx.ForUpdate(),
+		string(c), lane, store.Micros(now), limit)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +129,7 @@ func selectDue(tx *store.Tx, now time.Time, limit int) ([]row, error) {
 	for rows.Next() {
 		var r row
 		var made, due, expires int64
-		if err := rows.Scan(&r.id, &r.kind, &r.account, &r.payload, &made, &due, &expires, &r.tries); err != nil {
+		if err := rows.Scan(&r.id, &r.kind, &r.account, &r.lane, &r.payload, &made, &due, &expires, &r.tries); err != nil {
 			return nil, err
 		}
 		r.made, r.due, r.expires = store.Time(made), store.Time(due), store.Time(expires)
@@ -50,21 +138,43 @@ func selectDue(tx *store.Tx, now time.Time, limit int) ([]row, error) {
 	return all, rows.Err()
 }
 
-func claim(tx *store.Tx, message id.Message, until time.Time) error {
-	_, err := tx.Exec(`UPDATE outbox SET due_at = $2, tries = tries + 1, version = version + 1, node = $3 WHERE id = $1`,
-		string(message), store.Micros(until), string(tx.Node()))
+// claim also moves due_at, for nodes of the release before, which know no other sign.
+func claim(tx *store.Tx, messages []id.Message, now time.Time, databaseNow int64) error {
+	in, args := list(messages, store.Micros(now.Add(Lease)), databaseNow+Lease.Microseconds(), string(tx.Node()))
+	_, err := tx.Exec(`UPDATE outbox SET due_at = $1, taken = $2, tries = tries + 1, version = version + 1, node = $3 WHERE id IN (`+in+`)`, args...)
 	return err
 }
 
-func release(tx *store.Tx, message id.Message, now time.Time) error {
-	_, err := tx.Exec(`UPDATE outbox SET due_at = $2, tries = tries - 1, version = version + 1, node = $3
-		WHERE id = $1 AND sent_at IS NULL AND given_up = 0`, string(message), store.Micros(now), string(tx.Node()))
+// list appends ids to the arguments of a statement and names their places.
+func list(messages []id.Message, args ...any) (string, []any) {
+	holes := make([]string, len(messages))
+	for i, m := range messages {
+		args = append(args, string(m))
+		holes[i] = hole(args)
+	}
+	return strings.Join(holes, ", "), args
+}
+
+// inParts keeps statements to a bounded number of arguments.
+func inParts(messages []id.Message, do func([]id.Message) error) error {
+	for part := range slices.Chunk(messages, 100) {
+		if err := do(part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func release(tx *store.Tx, m Message) error {
+	_, err := tx.Exec(`UPDATE outbox SET due_at = $2, taken = 0, tries = tries - 1, version = version + 1, node = $3
+		WHERE id = $1 AND tries = $4 AND `+open, string(m.ID), store.Micros(m.Due), string(tx.Node()), m.Tries)
 	return err
 }
 
-func markSent(tx *store.Tx, message id.Message, now time.Time) error {
-	_, err := tx.Exec(`UPDATE outbox SET sent_at = $2, payload = $3, last_error = '', given_up = 0, version = version + 1, node = $4
-		WHERE id = $1 AND sent_at IS NULL`, string(message), store.Micros(now), []byte{}, string(tx.Node()))
+func markSent(tx *store.Tx, messages []id.Message, now time.Time) error {
+	in, args := list(messages, store.Micros(now), []byte{}, string(tx.Node()))
+	_, err := tx.Exec(`UPDATE outbox SET sent_at = $1, payload = $2, taken = 0, last_error = '', given_up = 0, version = version + 1, node = $3
+		WHERE id IN (`+in+`) AND sent_at IS NULL`, args...)
 	return err
 }
 
@@ -76,13 +186,13 @@ func selectLife(tx *store.Tx, message id.Message) (expires time.Time, tries int,
 }
 
 func postpone(tx *store.Tx, message id.Message, why Class, next time.Time) error {
-	_, err := tx.Exec(`UPDATE outbox SET due_at = $2, last_error = $3, version = version + 1, node = $4 WHERE id = $1`,
+	_, err := tx.Exec(`UPDATE outbox SET due_at = $2, taken = 0, last_error = $3, version = version + 1, node = $4 WHERE id = $1`,
 		string(message), store.Micros(next), string(why), string(tx.Node()))
 	return err
 }
 
 func giveUp(tx *store.Tx, message id.Message, why Class) error {
-	_, err := tx.Exec(`UPDATE outbox SET given_up = 1, last_error = $2, payload = $3, version = version + 1, node = $4
+	_, err := tx.Exec(`UPDATE outbox SET given_up = 1, taken = 0, last_error = $2, payload = $3, version = version + 1, node = $4
 		WHERE id = $1 AND sent_at IS NULL`, string(message), string(why), []byte{}, string(tx.Node()))
 	return err
 }

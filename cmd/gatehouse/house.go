@@ -10,8 +10,10 @@ import (
 	"golang.org/x/time/rate"
 
 	"gatehouse/authenticators"
+	"gatehouse/deliver"
 	"gatehouse/events"
 	"gatehouse/flow"
+	"gatehouse/follow"
 	"gatehouse/limits"
 	"gatehouse/manage"
 	"gatehouse/notices"
@@ -39,10 +41,11 @@ type house struct {
 	choose   authenticators.Chooser
 	sessions *sessions.Checker
 	notices  *notices.Notices
+	deliver  *deliver.Deliverer
+	follow   *follow.Runner
 	flow     *flow.Flow
 	manage   *manage.Manage
 
-	sender   notices.Sender
 	breached *breachedFile
 	mail     mailAge
 }
@@ -75,7 +78,7 @@ func openHouse(ctx context.Context, l *Loaded, logger *slog.Logger, who occupant
 	}
 	h.log = events.New(keys, rand.Reader)
 	h.metrics = web.NewMetrics(version(), h.mail.waiting)
-	return h, errors.Join(h.openPasswords(), h.openFlow())
+	return h, errors.Join(h.openPasswords(), h.openDelivery(), h.openFlow())
 }
 
 func (h *house) openPasswords() (err error) {
@@ -97,22 +100,16 @@ func (h *house) openPasswords() (err error) {
 
 func (h *house) openFlow() error {
 	l := h.l
-	sender, err := l.sender()
-	if err != nil {
-		return err
-	}
 	h.sessions = &sessions.Checker{Keys: h.keys, Policy: sessions.Policy{Idle: l.Idle, Absolute: l.Absolute, WarnBefore: l.Warn, Fresh: l.Fresh, Grace: l.Grace, Spread: sessions.DefaultPolicy().Spread}, Blind: l.Blind}
-	h.sender = sender
-	h.notices = &notices.Notices{Keys: h.keys, Log: h.log, Origin: l.Origin, Product: l.Product, Now: h.now, Rand: rand.Reader, Logger: h.slog}
 	h.flow = &flow.Flow{
 		Store: h.store, Keys: h.keys, Log: h.log, Auth: authenticators.New(h.hasher, h.keys), Choose: h.choose, Sessions: h.sessions,
 		Limits: l.limits(), Gate: h.gate, Pace: &limits.Pace{Max: l.NetworkRate}, Global: rate.NewLimiter(rate.Limit(l.GlobalRate), l.GlobalRate),
-		AdminAge: l.StandbyMaxAgeAdmin, Origin: l.Origin, Product: l.Product, Now: h.now, Rand: rand.Reader, Slog: h.slog, Nudge: h.notices.Nudge,
+		AdminAge: l.StandbyMaxAgeAdmin, Origin: l.Origin, Product: l.Product, Now: h.now, Rand: rand.Reader, Slog: h.slog, Nudge: h.deliver.Nudge,
 	}
 	h.manage = &manage.Manage{
 		Store: h.store, Keys: h.keys, Log: h.log, Choose: h.choose, Sessions: h.sessions, MailNet: h.flow.Limits.MailNet,
 		Change: h.flow.Limits.Change, Pace: &limits.Pace{Max: changesPerSecond},
-		Origin: l.Origin, Product: l.Product, Now: h.now, Rand: rand.Reader, Nudge: h.notices.Nudge,
+		Origin: l.Origin, Product: l.Product, Now: h.now, Rand: rand.Reader, Nudge: h.deliver.Nudge,
 	}
 	return nil
 }

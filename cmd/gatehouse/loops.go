@@ -64,9 +64,7 @@ func (r *loops) start(ctx context.Context, stop context.CancelCauseFunc) {
 	})
 	r.wait.Go(func() { r.every(ctx, "measuring the outbox", gaugeEvery, r.gauge) })
 	r.wait.Go(func() { r.every(ctx, "giving memory back", restEvery, r.rest) })
-	r.wait.Go(func() {
-		pausable(ctx, "mail", func(ctx context.Context) { r.notices.Run(ctx, r.store, r.sender) })
-	})
+	r.startDelivery(ctx)
 }
 
 // stopFor stops when there is a reason to.

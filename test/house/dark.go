@@ -54,7 +54,7 @@ func (h *House) Light() {
 		return err == nil && s.Tier == store.TierNone && s.Journal == 0
 	})
 	must(h.T, h.Manage.Prepare(h.T.Context())) // for a node that started in the dark
-	h.Notices.Nudge()
+	h.Deliver.Nudge()
 }
 
 // IsDark tells whether the primary is gone.

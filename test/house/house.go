@@ -20,6 +20,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"gatehouse/authenticators"
+	"gatehouse/deliver"
 	"gatehouse/events"
 	"gatehouse/flow"
 	"gatehouse/id"
@@ -48,6 +49,7 @@ type House struct {
 	Flow     *flow.Flow
 	Manage   *manage.Manage
 	Notices  *notices.Notices
+	Deliver  *deliver.Deliverer
 	Web      *web.Server
 	Log      *Log
 	Mailbox  *Mailbox
@@ -207,12 +209,13 @@ func (h *House) build(node id.Node) {
 	h.Hasher = h.NewHasher(o.Hashing)
 	choose := authenticators.Chooser{Policy: o.Policy, Hasher: h.Hasher}
 	h.Sessions = &sessions.Checker{Keys: keys, Policy: o.Life}
-	h.Notices = &notices.Notices{Keys: keys, Log: h.Events, Origin: Origin, Product: "Harbour Books", Now: h.Clock.Now, Rand: rand.Reader, Logger: logger}
+	h.Notices = &notices.Notices{Log: h.Events, Origin: Origin, Product: "Harbour Books", Now: h.Clock.Now, Logger: logger}
+	h.Deliver = h.delivery(logger)
 	h.Flow = &flow.Flow{Store: h.Store, Keys: keys, Log: h.Events, Auth: authenticators.New(h.Hasher, keys), Choose: choose, Sessions: h.Sessions,
 		Limits: o.Limits, Gate: flow.NewGate(o.Inside, o.Inside, h.Clock.Now), Global: rate.NewLimiter(rate.Inf, 1), Origin: Origin, Product: "Harbour Books",
-		Now: h.Clock.Now, Rand: rand.Reader, Slog: logger, Nudge: h.Notices.Nudge}
+		Now: h.Clock.Now, Rand: rand.Reader, Slog: logger, Nudge: h.Deliver.Nudge}
 	h.Manage = &manage.Manage{Store: h.Store, Keys: keys, Log: h.Events, Choose: choose, Sessions: h.Sessions, MailNet: o.Limits.MailNet, Change: o.Limits.Change,
-		Origin: Origin, Product: "Harbour Books", Now: h.Clock.Now, Rand: rand.Reader, Nudge: h.Notices.Nudge}
+		Origin: Origin, Product: "Harbour Books", Now: h.Clock.Now, Rand: rand.Reader, Nudge: h.Deliver.Nudge}
 	if !o.Unprepared && !h.IsDark() {
 		must(t, h.Manage.Prepare(t.Context()))
 	}
@@ -248,7 +251,7 @@ func (h *House) run() {
 		wait.Go(func() { h.keepStandby(ctx) })
 	}
 	if !h.options.NoMail {
-		wait.Go(func() { h.Notices.Run(ctx, h.Store, h.Mailbox) })
+		wait.Go(func() { h.Deliver.Run(ctx) })
 	}
 	h.stop = sync.OnceFunc(func() {
 		stop()
