@@ -7,6 +7,7 @@ import (
 
 	"gatehouse/events"
 	"gatehouse/id"
+	"gatehouse/outbox"
 	"gatehouse/seal"
 	"gatehouse/store"
 )
@@ -135,10 +136,24 @@ func (h *Hooks) record(tx *store.Tx, kind events.Kind, k Hook, actor string, mor
 	return err
 }
 
+// Listed is a receiver and how its calls stand.
+type Listed struct {
+	Hook
+	outbox.Crowd
+}
+
 // List gives every receiver, by name.
-func (h *Hooks) List(ctx context.Context) (all []Hook, err error) {
+func (h *Hooks) List(ctx context.Context) (all []Listed, err error) {
 	err = h.Store.BackgroundRead(ctx, func(tx *store.Tx) error {
-		all, err = selectAll(tx)
+		found, err := selectAll(tx)
+		if err != nil {
+			return err
+		}
+		crowds, err := outbox.Crowds(tx, outbox.Hooks)
+		all = make([]Listed, len(found))
+		for i, k := range found {
+			all[i] = Listed{k, crowds[string(k.ID)]}
+		}
 		return err
 	})
 	return all, err

@@ -16,9 +16,11 @@ func (h house) ends(k Hook, e events.Event, round int, sent bool) {
 	h.t.Helper()
 	h.do(func(tx *store.Tx) error {
 		if sent {
-			return outbox.Sent(tx, messageID(k.ID, e.ID, round), h.clock.Now())
+			return outbox.Sent(tx, h.clock.Now(), messageID(k.ID, e.ID, round))
 		}
-		_, err := outbox.Failed(tx, messageID(k.ID, e.ID, round), outbox.Refused, h.clock.Now().Add(100*time.Hour))
+		m := message(k, e)
+		m.ID, m.Tries = messageID(k.ID, e.ID, round), 0
+		_, err := outbox.Failed(tx, m, outbox.Refused, h.clock.Now().Add(100*time.Hour))
 		return err
 	})
 }
@@ -39,6 +41,9 @@ func TestFailedCallsAreReplayedAndOthersAreNot(t *testing.T) {
 		h.happens(events.SessionEnded, "") // not asked for
 		h.ends(k, sent, 0, true)
 		h.ends(k, failed, 0, false)
+		if all, err := h.List(h.t.Context()); err != nil || all[0].Waiting != 1 || all[0].GivenUp != 1 || !all[0].Since.Equal(h.clock.Now()) {
+			h.t.Errorf("listed as %+v, %v", all, err)
+		}
 		if n := h.replay(Which{Failed: true}); n != 1 {
 			h.t.Errorf("%d were replayed", n)
 		}

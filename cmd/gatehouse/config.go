@@ -88,6 +88,16 @@ type Settings struct {
 	MailFrom     string `key:"mail.from" kind:"mailbox" example:"Gatehouse <login@example.com>" why:"The sender people see. Use your own domain, or it looks like phishing."`
 	MailFolder   string `key:"mail.folder" kind:"dir" why:"Instead of sending, write mails to this folder. For trying things out: whoever can read it can sign in as anybody."`
 
+	HooksAllowed []netip.Prefix `section:"Web-hooks and export" key:"hooks.allowed_networks" kind:"networks" example:"[10.20.0.0/16]" why:"Networks of your own that web-hooks may lead into, also with http://. All others that are not the public Internet are refused, so that nobody makes Gatehouse speak to what stands behind it."`
+	ExportFolder string         `key:"export.folder" kind:"dir" why:"Append every event as a line of JSON to events-DATE.jsonl in this folder. Set it on one node, or let all name one shared folder. Empty: no files."`
+	ExportNATS   string         `key:"export.nats_url" kind:"nats" example:"tls://nats.example.com:4222" why:"Publish every event to a stream of NATS JetStream here; several servers of a cluster are separated by commas. Empty: no stream."`
+	ExportStream string         `key:"export.nats_stream" default:"GATEHOUSE" kind:"stream" why:"The stream's name. It is made when it is not there."`
+	ExportTopic  string         `key:"export.nats_subject" default:"gatehouse.events" kind:"subject" why:"An event goes to this subject, a dot, and its kind."`
+	ExportUser   string         `key:"export.nats_user" why:"The name to sign in to NATS with, if it asks for one and a password."`
+	ExportSecret string         `key:"export.nats_password_file" kind:"secretfile" why:"A file that holds the password of export.nats_user."`
+	ExportCreds  string         `key:"export.nats_creds_file" kind:"secretfile" why:"A .creds file for NATS, as nsc makes them, in place of a name and a password."`
+	ExportAll    bool           `key:"export.personal" default:"false" why:"Let addresses, networks and devices go along with exported events. What has left cannot be erased with the person."`
+
 	Places   string `section:"Odds and ends" key:"places_file" kind:"file" why:"A city database in MMDB format (GeoLite2, DB-IP …) to say where a sign-in came from. Empty: no places are named."`
 	Security string `key:"security.contact" kind:"contact" example:"mailto:security@example.com" why:"Where people report a weakness: mailto: or https:. Shown in /.well-known/security.txt (RFC 9116)."`
 

@@ -25,6 +25,7 @@ func (l *Loaded) crossCheck() {
 	l.checkPasswords()
 	l.checkSessions()
 	l.checkMail()
+	l.checkExport()
 	l.checkPeers()
 }
 

@@ -210,6 +210,9 @@ var kinds = map[string]func(string) error{
 	"mailbox": judgeMailbox,
 	"contact": judgeContact,
 	"dsn":     judgeDSN,
+	"nats":    judgeNATS,
+	"stream":  judgeStream,
+	"subject": judgeSubject,
 	"node":    judgeNode,
 }
 

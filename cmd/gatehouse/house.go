@@ -14,6 +14,7 @@ import (
 	"gatehouse/events"
 	"gatehouse/flow"
 	"gatehouse/follow"
+	"gatehouse/hooks"
 	"gatehouse/limits"
 	"gatehouse/manage"
 	"gatehouse/notices"
@@ -43,6 +44,7 @@ type house struct {
 	notices  *notices.Notices
 	deliver  *deliver.Deliverer
 	follow   *follow.Runner
+	hooks    *hooks.Hooks
 	flow     *flow.Flow
 	manage   *manage.Manage
 
@@ -78,7 +80,7 @@ func openHouse(ctx context.Context, l *Loaded, logger *slog.Logger, who occupant
 	}
 	h.log = events.New(keys, rand.Reader)
 	h.metrics = web.NewMetrics(version(), h.mail.waiting)
-	return h, errors.Join(h.openPasswords(), h.openDelivery(), h.openFlow())
+	return h, errors.Join(h.openPasswords(), h.openDelivery(), h.openReceivers(), h.openFlow())
 }
 
 func (h *house) openPasswords() (err error) {

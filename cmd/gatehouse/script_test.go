@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -20,6 +21,8 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"get":      scriptGet,
 	"filemode": scriptMode,
 	"replace":  scriptReplace,
+
+	"until-file": scriptUntilFile,
 }
 
 // scriptFreePort puts the address of a free port into each named variable.
@@ -90,4 +93,26 @@ func scriptMode(ts *testscript.TestScript, neg bool, args []string) {
 func scriptReplace(ts *testscript.TestScript, neg bool, args []string) {
 	text := os.Expand(ts.ReadFile(args[0]), ts.Getenv)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
+}
+
+// scriptUntilFile waits until the one file of a pattern holds a text, and copies
+// it to the file "exported".
+func scriptUntilFile(ts *testscript.TestScript, neg bool, args []string) {
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		names, err := filepath.Glob(ts.MkAbs(args[0]))
+		ts.Check(err)
+		if len(names) == 1 {
+			text, err := os.ReadFile(names[0])
+			ts.Check(err)
+			if strings.Contains(string(text), args[1]) {
+				ts.Check(os.WriteFile(ts.MkAbs("exported"), text, 0o600))
+				return
+			}
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s does not come to hold %s", args[0], args[1])
+		}
+		<-time.After(20 * time.Millisecond)
+	}
 }
