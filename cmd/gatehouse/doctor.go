@@ -64,14 +64,17 @@ func (c *DoctorCommand) Run(ctx context.Context, p *program) error {
 		if d.database(ctx) {
 			d.clock(ctx)
 			d.outbox(ctx)
+			d.followers(ctx)
 			d.peers(ctx, c.Offline)
 		}
 		d.disk()
+		d.standby()
 		d.certificate()
 		d.filter()
 		if !c.Offline {
 			d.mail(ctx)
 			d.address(ctx)
+			d.running(ctx)
 		}
 	}
 	return d.tell(p.out, c.JSON)

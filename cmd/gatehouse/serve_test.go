@@ -67,6 +67,15 @@ func TestSystemdIsTold(t *testing.T) {
 // trial is a whole server in this process, as an operator would configure it.
 func trial(t *testing.T, settings string) *Loaded {
 	t.Helper()
+	return trialAt(t, "", settings)
+}
+
+// trialAt is trial on the database of a DSN; "" is SQLite.
+func trialAt(t *testing.T, dsn, settings string) *Loaded {
+	t.Helper()
+	if dsn != "" {
+		settings += "database: {dsn: '" + dsn + "'}\n"
+	}
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "gatehouse.yaml"), []byte("data_dir: data\nkeys_dir: keys\nmail: {folder: outbox}\nlog: {level: error}\n"+settings))
 	l := load(filepath.Join(dir, "gatehouse.yaml"), nil, nil)
