@@ -12,10 +12,13 @@ import (
 type attacker struct {
 	client   *client
 	now      func() time.Time
+	phone    func() time.Time
 	victims  *crowd    // people whose passwords are guessed; they do nothing else
 	disabled []*Person // may not come in, with everything right
 	revoked  []Receipt // their sessions are over
 	journal  *Journal
+
+	turn sync.Mutex // held while a try is under way
 
 	mu       sync.Mutex
 	found    []string
@@ -37,7 +40,9 @@ func (a *attacker) run(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		a.turn.Lock()
 		sorts[turn%len(sorts)](ctx)
+		a.turn.Unlock()
 	}
 }
 
@@ -109,7 +114,7 @@ func (a *attacker) comeInDisabled(ctx context.Context) {
 		return
 	}
 	stranger := &Person{Email: p.Email, Secret: p.Secret}
-	_, why := a.client.signIn(ctx, stranger, a.now)
+	_, why := a.client.signIn(ctx, stranger, a.now, a.phone)
 	a.judged("a disabled person", why == "", p.Email)
 }
 

@@ -159,7 +159,7 @@ func (c *client) code(ctx context.Context, attempt, device, code, from string) (
 }
 
 // signIn is a whole sign-in. It returns a receipt, or why there is none.
-func (c *client) signIn(ctx context.Context, p *Person, now func() time.Time) (r Receipt, why string) {
+func (c *client) signIn(ctx context.Context, p *Person, now, phone func() time.Time) (r Receipt, why string) {
 	from := c.network()
 	a, err := c.password(ctx, p, p.knows(), from)
 	if err != nil {
@@ -169,7 +169,7 @@ func (c *client) signIn(ctx context.Context, p *Person, now func() time.Time) (r
 		return r, "password: " + a.why()
 	}
 	p.device = a.Device
-	code, step, err := p.use(now())
+	code, step, err := p.use(phone())
 	if err != nil {
 		return r, err.Error()
 	}

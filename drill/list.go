@@ -12,8 +12,9 @@ type Drill struct {
 	Name    string
 	Replays string // the outage
 	Fault   string
-	Waits   string // what it waits for; "" when it can be carried out
-	Short   bool   // among those that every change is held against
+	Waits   string  // what it waits for; "" when it can be carried out
+	Short   bool    // among those that every change is held against
+	SignIns float64 // sign-ins a second that can succeed, where they are more than the usual
 
 	run func(context.Context, *stage) error
 }
@@ -32,7 +33,7 @@ func List() []Drill {
 		{Name: "primary-gone", Replays: "Cloudflare Access 12 Jun 2025: all identity logins failed with the central store", Short: true,
 			Fault: "the primary down for the whole drill", run: primaryGone},
 		{Name: "primary-frozen", Replays: "Duo 20 Aug 2018: queue grew on database waits and stopped recovery",
-			Fault: "SIGSTOP of the database at 10 × load", run: primaryFrozen},
+			Fault: "SIGSTOP of the database at 10 × load", SignIns: 15, run: primaryFrozen},
 		{Name: "one-node-cut-off", Replays: "the classic partition",
 			Fault: "one of two nodes loses the database and then its peer; somebody is disabled, a code is used, guesses go to both", run: oneNodeCutOff},
 		{Name: "read-only", Replays: "Okta 19 Jun 2017: read-only maintenance overran", Short: true,
@@ -40,7 +41,7 @@ func List() []Drill {
 		{Name: "disk-full", Replays: "Google 14 Dec 2020: account database shrank to 0 quota",
 			Fault: "database on a small tmpfs, filled to the end", run: diskFull},
 		{Name: "login-storm", Replays: "Fortnite 2018, Azure MFA 2018: everyone returns at once",
-			Fault: "all down, then everybody returns and tries again without waiting", run: loginStorm},
+			Fault: "all down, then everybody returns and tries again without waiting", SignIns: 15, run: loginStorm},
 		{Name: "key-rotation", Replays: "Azure AD 15 Mar 2021 (14 h), Logto 8 Jan 2026: signing key removed under caches",
 			Fault: "rotate under load; retire a key in use", Waits: "token signing keys (issue 5)"},
 		{Name: "sms-mail-dead", Replays: "Okta SMS 2017, Twilio 2021",

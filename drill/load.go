@@ -29,12 +29,16 @@ type load struct {
 	samples *samples
 	mail    *sink
 
+	skew    atomic.Int64 // of everybody's phone, where a drill moves all clocks
 	under   atomic.Int64
 	skipped atomic.Int64 // operations not begun because mostUnderWay were
 	all     sync.WaitGroup
 	stop    context.CancelFunc
 	next    atomic.Uint64
 }
+
+// phone is the time on everybody's phone.
+func (l *load) phone() time.Time { return l.now().Add(time.Duration(l.skew.Load())) }
 
 // start begins; end waits until everything under way is answered.
 func (l *load) start(ctx context.Context, r Rates) {
@@ -88,13 +92,13 @@ func (l *load) note(op Op, begun time.Time, why string, later bool) {
 }
 
 func (l *load) signIn(ctx context.Context) {
-	p := l.crowd.take(l.now())
+	p := l.crowd.take(l.phone())
 	if p == nil {
 		return
 	}
 	defer l.crowd.back(p)
 	begun := l.now()
-	r, why := l.client.signIn(ctx, p, l.now)
+	r, why := l.client.signIn(ctx, p, l.now, l.phone)
 	if why == "" {
 		l.journal.Told(r)
 	}
@@ -125,7 +129,7 @@ func (l *load) check(ctx context.Context) {
 // reset asks for a mail, opens its link and chooses a new password. It may be
 // put off (503 with Retry-After), and the mail may come late; all else is a failure.
 func (l *load) reset(ctx context.Context) {
-	p := l.resets.take(l.now())
+	p := l.resets.take(l.phone())
 	if p == nil {
 		return
 	}
@@ -164,7 +168,7 @@ func (l *load) finish(ctx context.Context, p *Person, token, from string) {
 		path := "/api/v1/signin/" + a.Next
 		switch a.Next {
 		case "totp":
-			body["code"], _, err = p.use(l.now())
+			body["code"], _, err = p.use(l.phone())
 		case "new-password":
 			body["password"] = fresh
 		}

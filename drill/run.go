@@ -38,6 +38,8 @@ type House interface {
 	// make the database as large as it is meant to be.
 	Populate(ctx context.Context, config string, active, dormant int) ([]*Person, error)
 	Disable(ctx context.Context, config, email string) error
+	// Invite adds somebody and returns the token of their invitation.
+	Invite(ctx context.Context, config, email string) (token string, err error)
 	// Stored reads what the database has of a journal's receipts.
 	Stored(ctx context.Context, config string, receipts []Receipt) (Stored, error)
 	// Backlog writes so many events into the log, over so many accounts in turn.
@@ -59,7 +61,11 @@ func Run(ctx context.Context, site *Site, drills []Drill, each func(Result) erro
 	if err := passable(site.Dir); err != nil {
 		return err
 	}
-	if err := site.sow(ctx); err != nil {
+	most := l1.SignIns
+	for _, d := range drills {
+		most = max(most, d.SignIns)
+	}
+	if err := site.sow(ctx, site.signers(most)); err != nil {
 		return fmt.Errorf("preparing the installation: %w", err)
 	}
 	defer site.seed.machine.Remove()
@@ -89,11 +95,15 @@ func (site *Site) length() time.Duration {
 }
 
 // signers is how many people sign in: a code opens one door once, and each person
-// has one every 30 s.
-func (site *Site) signers() int { return min(site.Accounts, 60+int(l1.SignIns*45)) }
+// has two at first and one every 30 s. most is the busiest drill's rate.
+func (site *Site) signers(most float64) int {
+	length := warmOf(site.length()) + 2*site.length() + 20*time.Second
+	codes := 2 + length.Seconds()/appStep.Seconds()
+	return min(site.Accounts, 40+int(1.5*most*length.Seconds()/codes))
+}
 
 // sow makes the installation that every drill starts with a copy of.
-func (site *Site) sow(ctx context.Context) error {
+func (site *Site) sow(ctx context.Context, signers int) error {
 	site.Say(fmt.Sprintf("making %d accounts", site.Accounts))
 	dir := filepath.Join(site.Dir, "seed")
 	for _, d := range []string{dir, filepath.Join(dir, "primary")} {
@@ -117,7 +127,7 @@ func (site *Site) sow(ctx context.Context) error {
 	if err := site.House.Prepare(ctx, config); err != nil {
 		return err
 	}
-	if s.people, err = site.House.Populate(ctx, config, site.signers(), site.Accounts-site.signers()); err != nil {
+	if s.people, err = site.House.Populate(ctx, config, signers, site.Accounts-signers); err != nil {
 		return err
 	}
 	site.seed = s
@@ -180,7 +190,7 @@ func (site *Site) stage(name string, r *Result) (*stage, error) {
 	s.crowd = crowds[0]
 	c := newClient(s.addresses)
 	s.load = &load{client: c, now: site.Now, crowd: s.crowd, resets: crowds[1], journal: newJournal(), samples: &samples{}, mail: mail}
-	s.attack = &attacker{client: c, now: site.Now, victims: crowds[2], journal: s.load.journal}
+	s.attack = &attacker{client: c, now: site.Now, phone: s.load.phone, victims: crowds[2], journal: s.load.journal}
 	return s, nil
 }
 

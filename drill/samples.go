@@ -141,3 +141,26 @@ func ratio(pairs []pair, pick func(int) int) (r, low, high float64) {
 	slices.Sort(drawn)
 	return one(pairs), drawn[draws*25/1000], drawn[draws*975/1000]
 }
+
+// forgive makes failures of a kind count as put off: there were more people than
+// the machine can take, and they were told so.
+func (s *samples) forgive(why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.all {
+		if s.all[i].Why == why {
+			s.all[i].Later = true
+		}
+	}
+}
+
+// forgiveBetween does so with everything begun while nothing was meant to work.
+func (s *samples) forgiveBetween(from, to time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.all {
+		if at := s.all[i].At; !at.Before(from) && at.Before(to) {
+			s.all[i].Later = !s.all[i].OK
+		}
+	}
+}

@@ -2,21 +2,13 @@ package drill
 
 import "context"
 
-func eventWorkersFrozen(ctx context.Context, s *stage) error { return notRun("not written yet") }
 func eventSinkBlocks(ctx context.Context, s *stage) error    { return notRun("not written yet") }
 func poisonEvent(ctx context.Context, s *stage) error        { return notRun("not written yet") }
-func primaryKilled(ctx context.Context, s *stage) error      { return notRun("not written yet") }
-func primaryFrozen(ctx context.Context, s *stage) error      { return notRun("not written yet") }
 func oneNodeCutOff(ctx context.Context, s *stage) error      { return notRun("not written yet") }
-func readOnly(ctx context.Context, s *stage) error           { return notRun("not written yet") }
-func diskFull(ctx context.Context, s *stage) error           { return notRun("not written yet") }
 func loginStorm(ctx context.Context, s *stage) error         { return notRun("not written yet") }
 func mailDead(ctx context.Context, s *stage) error           { return notRun("not written yet") }
 func limiterDead(ctx context.Context, s *stage) error        { return notRun("not written yet") }
 func lockoutAttack(ctx context.Context, s *stage) error      { return notRun("not written yet") }
-func clockJump(ctx context.Context, s *stage) error          { return notRun("not written yet") }
 func certificateExpired(ctx context.Context, s *stage) error { return notRun("not written yet") }
 func upgradeUnderLoad(ctx context.Context, s *stage) error   { return notRun("not written yet") }
-func workerFrozenExpiry(ctx context.Context, s *stage) error { return notRun("not written yet") }
 func xeroDay(ctx context.Context, s *stage) error            { return notRun("not written yet") }
-func coldStart(ctx context.Context, s *stage) error          { return notRun("not written yet") }

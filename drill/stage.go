@@ -195,7 +195,7 @@ func (s *stage) shutSome(ctx context.Context) error {
 		return err
 	}
 	s.attack.shut(out)
-	r, why := s.load.client.signIn(ctx, p, s.Now)
+	r, why := s.load.client.signIn(ctx, p, s.Now, s.load.phone)
 	if why != "" {
 		return fmt.Errorf("the first sign-in: %s", why)
 	}

@@ -127,6 +127,16 @@ func (d drillHouse) Disable(ctx context.Context, config, email string) error {
 	})
 }
 
+// Invite adds somebody, as gatehouse account add does.
+func (d drillHouse) Invite(ctx context.Context, config, email string) (token string, err error) {
+	err = d.inside(ctx, config, func(h *house) error {
+		added, err := h.manage.Add(ctx, manage.Person{Email: email, Name: "Newcomer", Locale: "en", Zone: "UTC"}, events.Operator)
+		_, token, _ = strings.Cut(added.Link.Reveal(), "/link/")
+		return err
+	})
+	return token, err
+}
+
 // Stored reads what the primary has of a journal's receipts.
 func (d drillHouse) Stored(ctx context.Context, config string, receipts []drill.Receipt) (drill.Stored, error) {
 	s := drill.Stored{Sessions: map[string]bool{}, Steps: map[string]int64{}, SignIns: map[string]int{}, Standby: map[string]bool{}}

@@ -61,14 +61,16 @@ func NewMachine(dir, from string) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m, m.place()
+	return m, m.place(0)
 }
 
-// place gives the machine its port and socket folder; the last line of a file of
-// settings counts.
-func (m *Machine) place() (err error) {
-	if m.Port, err = freePort(); err != nil {
-		return err
+// place gives the machine its port, a free one for 0, and its socket folder; the
+// last line of a file of settings counts.
+func (m *Machine) place(port int) (err error) {
+	if m.Port = port; port == 0 {
+		if m.Port, err = freePort(); err != nil {
+			return err
+		}
 	}
 	return m.Set("listen_addresses = '127.0.0.1'", fmt.Sprintf("port = %d", m.Port), fmt.Sprintf("unix_socket_directories = '%s'", m.dir))
 }
@@ -126,6 +128,19 @@ func (m *Machine) Stop() error {
 	<-m.done
 	m.end = nil
 	return err
+}
+
+// Again starts a server that ended by itself.
+func (m *Machine) Again() error {
+	if m.Runs() {
+		return errors.New("pgtemp: the server runs")
+	}
+	if m.end != nil {
+		_ = m.end.Close()
+		<-m.done
+		m.end = nil
+	}
+	return m.Start()
 }
 
 // Kill kills the whole tree at once, as a power cut would, and returns when no
@@ -267,15 +282,16 @@ func (m *Machine) MakeDatabase(name, template string) error {
 }
 
 // Follower makes and starts a streaming standby of a running machine in another
-// folder. Until Synchronous is called the primary does not wait for it.
-func (m *Machine) Follower(dir string) (*Machine, error) {
+// folder, at a port of 127.0.0.1 or at a free one for 0. Until Synchronous is
+// called the primary does not wait for it.
+func (m *Machine) Follower(dir string, port int) (*Machine, error) {
 	f := &Machine{dir: dir, bin: m.bin, asWhom: m.asWhom}
 	if err := f.asWhom.own(dir); err != nil {
 		return nil, err
 	}
 	err := f.run(filepath.Join(m.bin, "pg_basebackup"), "-h", "127.0.0.1", "-p", strconv.Itoa(m.Port), "-U", "postgres",
 		"-D", filepath.Join(dir, "data"), "-R", "-X", "stream", "-c", "fast", "--no-sync")
-	if err := errors.Join(err, f.place()); err != nil {
+	if err := errors.Join(err, f.place(port)); err != nil {
 		return nil, err
 	}
 	return f, f.Start()

@@ -184,6 +184,9 @@ func tail(path string) []byte {
 // findPostgres looks in PATH, then where Debian puts it, newest first.
 func findPostgres() (bin string, err error) {
 	if initdb, err := exec.LookPath("initdb"); err == nil {
+		if real, err := filepath.EvalSymlinks(initdb); err == nil {
+			initdb = real // its neighbours are where it really is
+		}
 		return filepath.Dir(initdb), nil
 	}
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
