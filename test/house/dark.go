@@ -36,6 +36,11 @@ func (h *House) Dark() {
 		return
 	}
 	must(h.T, h.Store.Follow(h.T.Context(), h.settle()))
+	h.Cut()
+}
+
+// Cut is Dark at once, whatever the standby has heard of.
+func (h *House) Cut() {
 	h.line.Cut()
 	h.line.dark, h.line.went = true, true
 }
@@ -56,6 +61,9 @@ func (h *House) Light() {
 	must(h.T, h.Manage.Prepare(h.T.Context())) // for a node that started in the dark
 	h.Deliver.Nudge()
 }
+
+// Follow is one round of what keeps the standby.
+func (h *House) Follow() error { return h.Store.Follow(h.T.Context(), h.settle()) }
 
 // IsDark tells whether the primary is gone.
 func (h *House) IsDark() bool { return h.line != nil && h.line.dark }

@@ -73,6 +73,7 @@ type Options struct {
 	Pool       int  // connections a class; 0 = the default
 	NoMail     bool // nothing takes mails out of the outbox
 	Unprepared bool // nothing is asked of the database before the first request
+	Quiet      bool // nothing runs beside the requests
 	Standby    bool // the database is PostgreSQL at the end of a wire, and the node keeps a standby
 	// Wait is how long the primary may take before the standby answers. It is long,
 	// so that a busy machine is not taken for a dead database.
@@ -246,11 +247,15 @@ func (h *House) NewHasher(p authenticators.Parameters) *authenticators.Hasher {
 func (h *House) run() {
 	ctx, stop := context.WithCancel(context.WithoutCancel(h.T.Context()))
 	var wait sync.WaitGroup
-	wait.Go(func() { h.follow(ctx) })
-	if h.line != nil {
+	if h.options.Quiet {
+		must(h.T, h.Flow.ReadRevocations(ctx, time.Time{}))
+	} else {
+		wait.Go(func() { h.follow(ctx) })
+	}
+	if h.line != nil && !h.options.Quiet {
 		wait.Go(func() { h.keepStandby(ctx) })
 	}
-	if !h.options.NoMail {
+	if !h.options.NoMail && !h.options.Quiet {
 		wait.Go(func() { h.Deliver.Run(ctx) })
 	}
 	h.stop = sync.OnceFunc(func() {
