@@ -53,6 +53,7 @@ type commands struct {
 
 	Drill       DrillCommand       `cmd:"" group:"Measure" help:"Replay outages on this machine, with real processes and load, and say what people would have noticed."`
 	Bench       BenchCommand       `cmd:"" group:"Measure" help:"Measure this program on this machine: sign-in, session check, memory, start."`
+	Audit       AuditCommand       `cmd:"" group:"Measure" help:"Recompute everything: sessions, codes used up, tries, mails and hand-overs against the log."`
 	Doctor      DoctorCommand      `cmd:"" group:"Measure" help:"Look the whole installation over; each finding comes with what to do about it."`
 	Status      StatusCommand      `cmd:"" group:"Measure" help:"Show how running servers stand: what works for people now, and what is wrong."`
 	Healthcheck HealthcheckCommand `cmd:"" group:"Measure" help:"Ask a running server how it is; exits with 1 when it is not well."`
