@@ -48,6 +48,9 @@ func (h *house) openExport() error {
 }
 
 func (l *Loaded) checkExport() {
+	if everywhere(l.HooksAllowed) {
+		l.warn("hooks.allowed_networks", "hooks.allowed_networks leaves out nothing, so whoever adds a receiver can make Gatehouse speak to every machine it reaches; name the networks that are meant")
+	}
 	if (l.ExportUser == "") != (l.ExportSecret == "") {
 		l.wrong(either(l.ExportUser == "", "export.nats_password_file", "export.nats_user"), "export.nats_user and export.nats_password_file belong together; set both or neither")
 	}
