@@ -47,8 +47,8 @@ type Follower struct {
 
 	// Page is how many events are read, and given to Out, at once. Zero means 256.
 	Page int
-	// Patience is how long one call of Out, or of InTx for one event, may take.
-	// Zero means 3 s.
+	// Patience is how long one call of Out, or one transaction of InTx, may take.
+	// Zero means 2 s: a batch and then the event alone are less than 5 s.
 	Patience time.Duration
 }
 
@@ -56,7 +56,7 @@ type Follower struct {
 // follower waits with growing pauses instead of parking events.
 func Away(cause error) error { return fault.New(fault.Unavailable, cause) }
 
-// Runner runs followers. Set the fields, then call Run once.
+// Runner runs followers. Set the fields, then call Run.
 type Runner struct {
 	Store     *store.Store
 	Log       *events.Log

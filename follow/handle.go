@@ -25,8 +25,11 @@ func (w *worker) inside(ctx context.Context, page []events.Event) error {
 		if err == nil {
 			return nil
 		}
-		if bad < 0 || errors.Is(err, events.ErrFenced) {
+		if errors.Is(err, events.ErrFenced) || bad < 0 && outage(err) {
 			return err
+		}
+		if bad < 0 {
+			return w.singly(ctx, page, err)
 		}
 		if bad > 0 {
 			page, err = w.advance(ctx, page, bad)
@@ -40,20 +43,34 @@ func (w *worker) inside(ctx context.Context, page []events.Event) error {
 	return nil
 }
 
-// advance handles the events in front of one that failed.
+// singly handles events one by one: one of them broke the transaction and did not
+// say so.
+func (w *worker) singly(ctx context.Context, page []events.Event, why error) error {
+	for _, e := range page {
+		if err := w.alone(ctx, e, why); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// advance handles the events in front of one that failed. When those fail now,
+// the one to blame did not say so: each goes alone.
 func (w *worker) advance(ctx context.Context, page []events.Event, bad int) ([]events.Event, error) {
 	again, err := w.together(ctx, page[:bad])
-	if err != nil && again >= 0 && !errors.Is(err, events.ErrFenced) {
-		return page, nil // what went well a moment ago fails now: look again from the front
+	if err == nil || errors.Is(err, events.ErrFenced) || again < 0 && outage(err) {
+		return page[bad:], err
 	}
-	return page[bad:], err
+	return nil, w.singly(ctx, page, err)
 }
 
 // together handles events in one transaction. When one of them is the reason that
 // it failed, bad is its index; -1 says that the database is.
 func (w *worker) together(ctx context.Context, page []events.Event) (bad int, err error) {
 	behind := w.behind(page)
-	err = w.move(ctx, w.place.At(page[len(page)-1]), func(tx *store.Tx) error {
+	patient, cancel := context.WithTimeout(ctx, w.Patience)
+	defer cancel()
+	err = w.move(patient, w.place.At(page[len(page)-1]), func(tx *store.Tx) error {
 		for i, e := range page {
 			bad = i
 			if err := w.handle(tx, e, behind[i]); err != nil {
@@ -109,9 +126,7 @@ func (w *worker) parked(e events.Event) events.Parked {
 // has none: the batch it failed in may have been what was slow.
 func (w *worker) alone(ctx context.Context, e events.Event, why error) error {
 	if !e.Parked {
-		patient, cancel := context.WithTimeout(ctx, w.Patience)
-		_, why = w.together(patient, []events.Event{e})
-		cancel()
+		_, why = w.together(ctx, []events.Event{e})
 	}
 	if why == nil || errors.Is(why, events.ErrFenced) || ctx.Err() != nil {
 		return why
@@ -179,7 +194,7 @@ func (w *worker) outside(ctx context.Context, page []events.Event) error {
 		}
 		return w.oneByOne(ctx, page)
 	}
-	return w.move(ctx, w.place.At(page[len(page)-1]), func(tx *store.Tx) error {
+	return w.move(context.WithoutCancel(ctx), w.place.At(page[len(page)-1]), func(tx *store.Tx) error {
 		for i, e := range page {
 			if behind[i] {
 				if err := events.Park(tx, w.parked(e)); err != nil {
@@ -211,7 +226,7 @@ func (w *worker) single(ctx context.Context, e events.Event) error {
 	err := w.out(ctx, []events.Event{e})
 	switch {
 	case err == nil:
-		return w.move(ctx, w.place.At(e), nil)
+		return w.move(context.WithoutCancel(ctx), w.place.At(e), nil)
 	case errors.Is(err, errSink), ctx.Err() != nil:
 		return err
 	}

@@ -14,9 +14,11 @@ import (
 	"gatehouse/store"
 )
 
-// Run runs every follower until ctx ends, and returns when all have let go.
+// Run runs every follower until ctx ends, and returns when all have let go. It may
+// be called again then.
 func (r *Runner) Run(ctx context.Context) {
 	var wait sync.WaitGroup
+	wait.Go(func() { <-ctx.Done() })
 	for _, f := range r.Followers {
 		wait.Go(func() { r.worker(f).run(ctx) })
 	}
@@ -43,7 +45,7 @@ func (r *Runner) worker(f Follower) *worker {
 		f.Page = 256
 	}
 	if f.Patience == 0 {
-		f.Patience = 3 * time.Second
+		f.Patience = 2 * time.Second
 	}
 	if f.Lane == nil {
 		f.Lane = byAccount
