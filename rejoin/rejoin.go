@@ -101,11 +101,21 @@ func (r *Rejoin) signIn(tx *store.Tx, e store.Entry, img store.Image) error {
 	if err != nil || !found || !s.EndedAt.IsZero() {
 		return err
 	}
+	if revoked, err := sessions.Revoked(tx, s.ID); err != nil || revoked { // its owner did so, on a node that came back before
+		return orThen(err, func() error { _, err := sessions.End(tx, s.Account, s.ID, s.AbsoluteUntil, why); return err })
+	}
 	rule, err := judge(tx, s)
 	if err != nil || rule == "" {
 		return err
 	}
 	return r.undo(tx, e, s, rule, name)
+}
+
+func orThen(err error, fn func() error) error {
+	if err != nil {
+		return err
+	}
+	return fn()
 }
 
 // judge is the decision: which rule ends a session, "" when it stands. The

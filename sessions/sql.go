@@ -81,11 +81,12 @@ func Lives(tx *store.Tx, account id.Account, session id.Session) (bool, error) {
 	if err != nil || listed > 0 || !tx.Standby() {
 		return living == 1, err
 	}
-	revoked, err := isRevoked(tx, session)
+	revoked, err := Revoked(tx, session)
 	return !revoked, err
 }
 
-func isRevoked(tx *store.Tx, session id.Session) (bool, error) {
+// Revoked tells whether a session was ended by its id, also where its row is not known.
+func Revoked(tx *store.Tx, session id.Session) (bool, error) {
 	var n int64
 	err := tx.Row(`SELECT COUNT(*) FROM revocations WHERE kind = $1 AND subject = $2`, OfSession, session).Scan(&n)
 	return n > 0, err
