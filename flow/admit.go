@@ -50,6 +50,11 @@ func (f *Flow) admit(ctx context.Context, in Input) (leave func(), err error) {
 	p := f.openPlace(in.Place, in.Who)
 	c, w := f.classOf(in, p, now), standing{in.Who.Device, p.Since}
 	leave, ok := f.Gate.enter(c, w)
+	if !ok && c >= passed {
+		within, done := context.WithTimeout(ctx, holdFor)
+		leave, ok = f.Gate.hold(within, c, w)
+		done()
+	}
 	if !ok && (c == newSignIn || c == passed) {
 		return nil, f.wait(in.Who, w, in.Brought || in.Place != "")
 	}

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"time"
@@ -28,8 +29,10 @@ const (
 	soonest    = 2 * time.Second        // the front of the line comes again after this, the others later
 	latest     = 20 * time.Second
 	lateness   = 3 * time.Second // who comes back this much later than told, and half as long again, is still expected
+	holdFor    = 5 * time.Second // who has a claim waits here for a place, rather than be sent back with what they typed
 	mostWaits  = 1 << 14         // people remembered in the line: some 3 MiB
 	mostUses   = 6               // of one place: five passwords, and one for luck
+	knownRoom  = 0.8             // of a permit, for a step that needs no pass: it goes straight to a core, so the room bounds it, and no core waits because we took hashes for slower than they are
 )
 
 // Gate is bounded admission: who may take a step now, in memory and at once. The
@@ -47,10 +50,11 @@ type Gate struct {
 	inside  int
 	hash    time.Duration // smoothed
 	stands  time.Time     // the line stands until then at least
-	permits float64       // how many may be asked in now, to type a password
+	permits float64       // how many more may begin now, to type a password or to have it checked
 	filled  time.Time     // when permits were brought up to date
 	waits   map[id.Device]waiter
 	spent   map[id.Device]spent // places that were used
+	held    []turn              // who has a claim and waits here for a place, the most urgent first
 	order   []time.Time         // since when people wait, oldest first, at the last sweep
 	swept   time.Time
 }
@@ -59,6 +63,13 @@ type Gate struct {
 type waiter struct {
 	since time.Time
 	lost  time.Time // who has not come back by then is expected no more
+}
+
+// turn is somebody who is held until a place is free.
+type turn struct {
+	class class
+	who   standing
+	come  chan struct{} // closed when it is theirs, with the place taken
 }
 
 // spent counts the uses of a place.
@@ -77,7 +88,7 @@ func NewGate(most, cores int, now func() time.Time) *Gate {
 // Hashed tells the gate how long a hash took. It fits
 // authenticators.HasherOptions.OnHash.
 func (g *Gate) Hashed(hashing, _ time.Duration) {
-	const weight = 16 // a single slow one says little
+	const weight = 8 // a single slow one says little
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.hash = max(time.Microsecond, g.hash+(hashing-g.hash)/weight)
@@ -120,6 +131,9 @@ func (g *Gate) enter(c class, w standing) (leave func(), ok bool) {
 	if !g.room(c, w) {
 		return nil, false
 	}
+	if c == newSignIn {
+		g.permits = max(0, g.permits-knownRoom)
+	}
 	if c == newSignIn || c == passed {
 		g.use(w)
 	}
@@ -132,6 +146,51 @@ func (g *Gate) leave() {
 	defer g.mu.Unlock()
 	g.fill() // before the room that was full counts as free
 	g.inside--
+	for len(g.held) > 0 && g.room(g.held[0].class, standing{}) {
+		g.inside++
+		if g.held[0].class == passed {
+			g.use(g.held[0].who)
+		}
+		close(g.held[0].come)
+		g.held = slices.Delete(g.held, 0, 1)
+	}
+}
+
+// hold waits for a place for somebody with a claim, in the order of urgency and
+// then of coming, until ctx ends. Not more are held than may be inside.
+func (g *Gate) hold(ctx context.Context, c class, w standing) (leave func(), ok bool) {
+	mine := turn{c, w, make(chan struct{})}
+	g.mu.Lock()
+	if len(g.held) >= g.most {
+		g.mu.Unlock()
+		return nil, false
+	}
+	at := slices.IndexFunc(g.held, func(t turn) bool { return t.class < c })
+	if at < 0 {
+		at = len(g.held)
+	}
+	g.held = slices.Insert(g.held, at, mine)
+	g.mu.Unlock()
+	select {
+	case <-mine.come:
+		return sync.OnceFunc(g.leave), true
+	case <-ctx.Done():
+		g.letGo(mine)
+		return nil, false
+	}
+}
+
+// letGo takes back a turn; a place that came at the same moment goes to the next.
+func (g *Gate) letGo(mine turn) {
+	g.mu.Lock()
+	at := slices.IndexFunc(g.held, func(t turn) bool { return t.come == mine.come })
+	if at >= 0 {
+		g.held = slices.Delete(g.held, at, at+1)
+	}
+	g.mu.Unlock()
+	if at < 0 {
+		g.leave()
+	}
 }
 
 // standing is who asks: since when they wait, zero for a newcomer.
@@ -149,7 +208,9 @@ func (g *Gate) room(c class, w standing) bool {
 	case passed:
 		return g.inside < g.most-g.most/8
 	case newSignIn:
-		return float64(g.inside)+g.kept(w) < float64(g.limit())
+		kept, limit := g.kept(w), g.limit()
+		inside := float64(g.inside) + kept
+		return inside < float64(limit) && (!g.line() || g.permits >= 1+kept || inside < float64(max(1, limit/2)))
 	}
 	return g.inside < max(1, g.limit()/2)
 }
@@ -299,13 +360,14 @@ func (g *Gate) tidy() {
 	}
 }
 
-// fill adds the permits of the time that has passed, while there was room: never
-// more than the room holds.
+// fill adds the permits of the time that has passed, never more than the room
+// holds; none while more come with a pass than are served.
 func (g *Gate) fill() {
 	now := g.now()
 	went := now.Sub(g.filled).Seconds()
 	g.filled = now
-	if limit := g.limit(); g.inside < limit && went > 0 {
+	limit := g.limit()
+	if full := limit + (g.most-g.most/8-limit)/4; g.inside <= full && went > 0 {
 		g.permits = min(g.permits+went*g.capacity(), float64(limit)+1)
 	}
 }

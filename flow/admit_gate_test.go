@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -105,6 +106,7 @@ func TestANewcomerNeverTakesThePlaceOfOneWhoWaits(t *testing.T) {
 			since[name], _, _ = g.wait(standing{device: id.Device(name)}, true)
 			time.Sleep(time.Millisecond)
 		}
+		time.Sleep(time.Second)
 		for i := range 3 { // three places become free, and three wait
 			leave[i]()
 			if _, ok := g.enter(newSignIn, standing{device: "newcomer"}); ok {
@@ -214,6 +216,76 @@ func TestTheLineIsBounded(t *testing.T) {
 		}
 		if n := g.State().Waiting; n != mostWaits {
 			t.Errorf("%d are remembered", n)
+		}
+	})
+}
+
+func TestWhoHasAClaimIsHeldUntilAPlaceIsFree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := gateAt(40, 1)
+		leave := fillTo(t, g, inProgress, 40)
+		var order []string
+		hold := func(c class, name string) {
+			go func() {
+				out, ok := g.hold(t.Context(), c, standing{})
+				if !ok {
+					t.Errorf("%s is not let in", name)
+					return
+				}
+				order = append(order, name)
+				time.Sleep(time.Second)
+				out()
+			}()
+			synctest.Wait()
+		}
+		hold(passed, "first with a pass")
+		hold(passed, "second with a pass")
+		hold(inProgress, "in progress")
+		gone, hangUp := context.WithCancel(t.Context())
+		go func() {
+			if _, ok := g.hold(gone, inProgress, standing{}); ok {
+				t.Error("somebody who has hung up is let in")
+			}
+		}()
+		synctest.Wait()
+		hangUp()
+		synctest.Wait()
+		for _, out := range leave[:8] { // the first place is for who is in progress, the next seven make room for passes
+			out()
+			synctest.Wait()
+		}
+		if !slices.Equal(order, []string{"in progress", "first with a pass", "second with a pass"}) || g.State().Inside > 40 || len(g.held) > 0 {
+			t.Errorf("in came %q, %d are held, %+v", order, len(g.held), g.State())
+		}
+		time.Sleep(time.Minute)
+		if got := g.State().Inside; got != 32 {
+			t.Errorf("%d are inside at the end", got)
+		}
+	})
+}
+
+func TestNotMoreAreHeldThanMayBeInside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := gateAt(8, 1)
+		fillTo(t, g, inProgress, 8)
+		within, end := context.WithTimeout(t.Context(), holdFor)
+		defer end()
+		refused := make(chan time.Time, 20)
+		for range 20 {
+			go func() {
+				if _, ok := g.hold(within, inProgress, standing{}); !ok {
+					refused <- time.Now()
+				}
+			}()
+		}
+		synctest.Wait()
+		if len(refused) != 12 {
+			t.Errorf("%d of 20 are sent away at once, want 12", len(refused))
+		}
+		time.Sleep(holdFor)
+		synctest.Wait()
+		if len(refused) != 20 || len(g.held) != 0 {
+			t.Errorf("%d of 20 were sent away in the end, %d are held", len(refused), len(g.held))
 		}
 	})
 }

@@ -32,12 +32,13 @@ export async function until(what, condition, patience = 15_000) {
 
 /**
  * Opens a house: the built program with its demo people, in a folder of its own.
- * With drill it is the build whose clock can be moved (house.later).
+ * With drill it is the build whose clock can be moved (house.later). settings are
+ * added to its configuration.
  */
-export async function openHouse({ drill = false } = {}) {
+export async function openHouse({ drill = false, settings = '' } = {}) {
   const dir = await fs.mkdtemp(path.join(os.tmpdir(), 'gatehouse-browser-'))
   const house = new House(dir, await program(dir, drill), await freePort())
-  if (drill) await house.giveClock(await freePort())
+  if (drill || settings) await house.configure(await freePort(), settings)
   await house.start()
   return house
 }
@@ -63,7 +64,7 @@ class House {
   }
 
   /** Puts the management listener, and the drill's clock with it, where we find it. */
-  async giveClock(port) {
+  async configure(port, settings) {
     this.clock = `http://127.0.0.1:${port}/drill/clock`
     await fs.mkdir(this.data, { mode: 0o700 })
     await fs.writeFile(path.join(this.data, 'gatehouse.yaml'), `origin: ${this.origin}
@@ -77,7 +78,7 @@ mail:
 log:
   format: text
   level: warn
-`, { mode: 0o600 })
+${settings}`, { mode: 0o600 })
   }
 
   /** Lets time pass for the program, and for phones; browsers keep theirs. span is such as 2h or 31m. */

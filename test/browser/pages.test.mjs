@@ -3,57 +3,21 @@
 // the program serves and this walk does not reach fails the test.
 import assert from 'node:assert/strict'
 import fs from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import test, { after, before } from 'node:test'
 import { Phone, goodPassword, openHouse } from './house.mjs'
+import { axe, complaints, overflow } from './look.mjs'
 
-const axeSource = await fs.readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const seen = new Set() // addresses inspected
 
 let house
 before(async () => { house = await openHouse() })
 after(() => house?.close())
 
-/** What axe finds on the page as it stands. */
-async function axe(page) {
-  if (!await page.evaluate(() => Boolean(window.axe))) await page.evaluate(axeSource)
-  return page.evaluate(async () => {
-    const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
-    const { violations, incomplete } = await window.axe.run(document, { runOnly: tags, resultTypes: ['violations', 'incomplete'] })
-    const unsure = incomplete.filter((v) => v.id === 'color-contrast') // a contrast that cannot be judged is not a good one
-    return [...violations, ...unsure].map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).slice(0, 3).join(', ')} (${v.help})`)
-  })
-}
-
-const overflow = (page) => page.evaluate(() => {
-  const { scrollWidth, clientWidth } = document.documentElement
-  if (scrollWidth <= clientWidth) return ''
-  const wide = [...document.querySelectorAll('body *')].find((e) => e.getBoundingClientRect().right > clientWidth + 1)
-  return `${scrollWidth} > ${clientWidth} px, ${wide?.outerHTML.slice(0, 100)}`
-})
-
 /** Looks at a page in every light and width. name is for people: "sign-in, refused". */
 async function inspect(visitor, name) {
   const { page } = visitor
   seen.add(new URL(page.url()).pathname)
-  const wrong = []
-  for (const colorScheme of ['light', 'dark']) {
-    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
-    for (const width of [320, 1280]) {
-      await page.setViewportSize({ width, height: 900 })
-      const where = `${name}, ${colorScheme}, ${width} px`
-      wrong.push(...(await axe(page)).map((v) => `${where}: ${v}`))
-      const wide = await overflow(page)
-      if (wide) wrong.push(`${where}: scrolls sideways: ${wide}`)
-    }
-  }
-  await page.setViewportSize({ width: 640, height: 900 })
-  await page.evaluate(() => { document.documentElement.style.fontSize = '200%' })
-  const wide = await overflow(page)
-  if (wide) wrong.push(`${name}, text at 200 %, 640 px: scrolls sideways: ${wide}`)
-  await page.evaluate(() => { document.documentElement.style.fontSize = '' })
-  await page.setViewportSize({ width: 1280, height: 900 })
-  assert.deepEqual(wrong, [])
+  assert.deepEqual(await complaints(page, name), [])
   const h1 = await page.locator('h1').count()
   assert.equal(h1, 1, `${name} has ${h1} main headings`)
   assert.ok(await page.title(), `${name} has no title`)
