@@ -114,7 +114,7 @@ func (j *Journal) Difference(s Stored) (lost, duplicates []string) {
 		}
 	}
 	for session, n := range s.SignIns {
-		if n > 1 {
+		if n > 1 && session != "" {
 			duplicates = append(duplicates, "sign-in of session "+session)
 		}
 	}

@@ -15,6 +15,10 @@ type Rates struct{ SignIns, Checks, Resets float64 }
 // one OIDC code flow a second.
 var l1 = Rates{SignIns: 4, Checks: 200, Resets: 0.2}
 
+func (r Rates) times(f float64) Rates {
+	return Rates{SignIns: r.SignIns * f, Checks: r.Checks * f, Resets: max(r.Resets, r.Resets*f)} // too few of these say nothing
+}
+
 // mostUnderWay bounds what waits for an answer, so that a server that hangs does
 // not grow the drill.
 const mostUnderWay = 4000

@@ -24,6 +24,7 @@ type Site struct {
 	Say      func(line string)   // live progress
 	Accounts int                 // in the database; a few hundred of them sign in
 	Seconds  int                 // how long a fault lasts; 0 means a minute
+	Load     float64             // a factor on load L1, for machines that cannot take it; 0 means 1
 	Small    bool                // a short run: fewer repetitions, smaller backlogs
 
 	seed *seed
@@ -44,6 +45,10 @@ type House interface {
 	Stored(ctx context.Context, config string, receipts []Receipt) (Stored, error)
 	// Backlog writes so many events into the log, over so many accounts in turn.
 	Backlog(ctx context.Context, config string, people []*Person, n int) error
+	// Hook adds a receiver of web-hooks for everything.
+	Hook(ctx context.Context, config, name, url string) error
+	// Parked counts the events that followers could not handle.
+	Parked(ctx context.Context, config string) (int64, error)
 	// Audit recomputes everything and returns what does not fit.
 	Audit(ctx context.Context, config string) ([]string, error)
 }
@@ -79,6 +84,13 @@ func Run(ctx context.Context, site *Site, drills []Drill, each func(Result) erro
 		}
 	}
 	return nil
+}
+
+func (site *Site) load() float64 {
+	if site.Load > 0 {
+		return site.Load
+	}
+	return 1
 }
 
 // passable makes a folder through which others may pass and nothing more:
@@ -164,7 +176,7 @@ func (site *Site) one(ctx context.Context, d Drill) Result {
 
 // stage prepares everything that is not a process.
 func (site *Site) stage(name string, r *Result) (*stage, error) {
-	s := &stage{Site: site, name: name, dir: filepath.Join(site.Dir, name), length: site.length(), result: r, rates: l1}
+	s := &stage{Site: site, name: name, dir: filepath.Join(site.Dir, name), length: site.length(), result: r, rates: l1.times(site.load())}
 	if err := passable(s.dir); err != nil {
 		return nil, err
 	}
@@ -189,8 +201,8 @@ func (site *Site) stage(name string, r *Result) (*stage, error) {
 	}
 	s.crowd = crowds[0]
 	c := newClient(s.addresses)
-	s.load = &load{client: c, now: site.Now, crowd: s.crowd, resets: crowds[1], journal: newJournal(), samples: &samples{}, mail: mail}
-	s.attack = &attacker{client: c, now: site.Now, phone: s.load.phone, victims: crowds[2], journal: s.load.journal}
+	s.people = &load{client: c, now: site.Now, crowd: s.crowd, resets: crowds[1], journal: newJournal(), samples: &samples{}, mail: mail}
+	s.attack = &attacker{client: c, now: site.Now, phone: s.people.phone, victims: crowds[2], journal: s.people.journal}
 	return s, nil
 }
 

@@ -2,11 +2,8 @@ package drill
 
 import "context"
 
-func eventSinkBlocks(ctx context.Context, s *stage) error    { return notRun("not written yet") }
-func poisonEvent(ctx context.Context, s *stage) error        { return notRun("not written yet") }
 func oneNodeCutOff(ctx context.Context, s *stage) error      { return notRun("not written yet") }
 func loginStorm(ctx context.Context, s *stage) error         { return notRun("not written yet") }
-func mailDead(ctx context.Context, s *stage) error           { return notRun("not written yet") }
 func limiterDead(ctx context.Context, s *stage) error        { return notRun("not written yet") }
 func lockoutAttack(ctx context.Context, s *stage) error      { return notRun("not written yet") }
 func certificateExpired(ctx context.Context, s *stage) error { return notRun("not written yet") }

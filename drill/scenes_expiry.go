@@ -69,7 +69,7 @@ func workerFrozenExpiry(ctx context.Context, s *stage) error {
 
 // collect gets one of each while it is good.
 func (s *stage) collect(ctx context.Context) (t expiring, err error) {
-	c := s.load.client
+	c := s.people.client
 	for range 3 {
 		p := s.crowd.keep()
 		a, err := c.password(ctx, p, Password, c.network())
@@ -82,14 +82,14 @@ func (s *stage) collect(ctx context.Context) (t expiring, err error) {
 	if _, err := c.forgot(ctx, p.Email, c.network()); err != nil {
 		return t, err
 	}
-	waiting, cancel := context.WithTimeout(ctx, mailPatience)
+	waiting, cancel := context.WithTimeout(ctx, 4*mailPatience)
 	defer cancel()
 	token := s.mail.link(waiting, p.Email, begun)
 	if token == "" {
 		return t, errors.New("no mail arrived before anything was broken")
 	}
 	t.links = append(t.links, token)
-	t.sessions = s.load.journal.last(3)
+	t.sessions = s.people.journal.last(3)
 	t.invited, err = s.House.Invite(ctx, s.nodes[0].Config, "newcomer@harbour.example")
 	return t, err
 }
@@ -98,9 +98,9 @@ func (s *stage) collect(ctx context.Context) (t expiring, err error) {
 // machine's own. What people have open ends by that, as it should.
 func (s *stage) jump(ctx context.Context, to time.Duration) error {
 	return s.still(ctx, func() error {
-		s.load.skew.Store(int64(to))
-		for _, r := range s.load.journal.All() {
-			s.load.journal.Ended(r.Session)
+		s.people.skew.Store(int64(to))
+		for _, r := range s.people.journal.All() {
+			s.people.journal.Ended(r.Session)
 		}
 		return s.moveClocks(ctx, to)
 	})
@@ -111,8 +111,8 @@ func (s *stage) jump(ctx context.Context, to time.Duration) error {
 func (s *stage) still(ctx context.Context, do func() error) error {
 	s.attack.turn.Lock()
 	defer s.attack.turn.Unlock()
-	s.load.end()
-	defer s.load.start(ctx, s.rates)
+	s.people.end()
+	defer s.people.start(ctx, s.rates)
 	return do()
 }
 
@@ -127,13 +127,13 @@ func (s *stage) moveClocks(ctx context.Context, to time.Duration) error {
 
 // useExpired uses what ran out within a time; what is accepted is a violation.
 func (s *stage) useExpired(ctx context.Context, t expiring, after time.Duration) (tried int) {
-	c := s.load.client
+	c := s.people.client
 	judge := func(what string, accepted bool) {
 		tried++
 		s.attack.judged(what+" after "+after.String(), accepted, "expired")
 	}
 	for _, h := range t.attempts {
-		code, _, _ := h.person.use(s.load.phone())
+		code, _, _ := h.person.use(s.people.phone())
 		a, err := c.code(ctx, h.attempt, h.device, code, c.network())
 		judge("an attempt", err == nil && a.Next == "done")
 	}
@@ -153,7 +153,7 @@ func (s *stage) useExpired(ctx context.Context, t expiring, after time.Duration)
 	fresh := &Person{Email: p.Email, Secret: p.Secret}
 	a, err := c.password(ctx, fresh, Password, c.network())
 	if err == nil && a.Next == "totp" {
-		old, _ := p.codeAt(stepAt(s.load.phone()) - 20)
+		old, _ := p.codeAt(stepAt(s.people.phone()) - 20)
 		a, err = c.code(ctx, a.Attempt, a.Device, old, c.network())
 		judge("a code", err == nil && a.Next == "done")
 	}
@@ -196,15 +196,15 @@ func clockJump(ctx context.Context, s *stage) error {
 
 // pastSessions: no session may begin before the drill did.
 func (s *stage) pastSessions() {
-	n := len(s.load.journal.Since(s.faultAt))
+	n := len(s.people.journal.Since(s.faultAt))
 	s.result.figure("signed_in_meanwhile", n)
 }
 
 // finishMoved is finish where codes do not fit while the clock is wrong by more
 // than a step: those refusals are right.
 func (s *stage) finishMoved(ctx context.Context) error {
-	s.load.samples.forgive("code: wrong-code")
-	s.load.samples.forgive("code: too-many-tries")
-	s.load.samples.forgive("not-signed-in")
+	s.people.samples.forgive("code: wrong-code")
+	s.people.samples.forgive("code: too-many-tries")
+	s.people.samples.forgive("not-signed-in")
 	return s.finish(ctx, 99.9)
 }

@@ -124,7 +124,7 @@ func (c *cluster) flap(ctx context.Context, last bool) (writesBack time.Duration
 func (s *stage) untilWrites(ctx context.Context, since time.Time) (time.Duration, error) {
 	for i := 0; ; i++ {
 		p := s.seed.people[i%len(s.seed.people)]
-		a, err := s.load.client.forgot(ctx, p.Email, s.load.client.network())
+		a, err := s.people.client.forgot(ctx, p.Email, s.people.client.network())
 		if err == nil && a.Status == 200 {
 			return s.Now().Sub(since), nil
 		}

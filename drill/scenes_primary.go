@@ -46,7 +46,7 @@ func (s *stage) primaryIsGone() error {
 
 // firstSignIn: somebody comes in within a second of the fault.
 func (s *stage) firstSignIn() {
-	for _, x := range s.load.samples.between(SignIn, s.faultAt, time.Time{}) {
+	for _, x := range s.people.samples.between(SignIn, s.faultAt, time.Time{}) {
 		if x.OK {
 			first := x.At.Add(x.Took).Sub(s.faultAt)
 			s.result.figure("first_signin_s", first.Seconds())
@@ -62,14 +62,14 @@ func (s *stage) firstSignIn() {
 // slowest is the p99 of sign-ins before the fault: what a sign-in takes on this
 // machine anyway.
 func (s *stage) slowest() time.Duration {
-	return percentile(s.load.samples.between(SignIn, s.begun, s.faultAt), 99)
+	return percentile(s.people.samples.between(SignIn, s.begun, s.faultAt), 99)
 }
 
 // changesWait: what was a change during the outage was put off with 503 and
 // Retry-After, not refused and not accepted.
 func (s *stage) changesWait() {
 	later, other := 0, map[string]int{}
-	for _, x := range s.load.samples.between(Reset, s.faultAt.Add(time.Second), time.Time{}) {
+	for _, x := range s.people.samples.between(Reset, s.faultAt.Add(time.Second), time.Time{}) {
 		switch {
 		case x.Later:
 			later++
@@ -92,7 +92,7 @@ const handOverWithin = 30 * time.Second
 func (s *stage) handedOver(ctx context.Context) error {
 	begun := s.Now()
 	for {
-		told := s.load.journal.All()
+		told := s.people.journal.All()
 		stored, err := s.House.Stored(ctx, s.nodes[0].Config, told)
 		if err != nil {
 			return err

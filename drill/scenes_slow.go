@@ -59,7 +59,7 @@ func (s *stage) takesNoWrites() error {
 
 // primaryFrozen: the database is stopped in its tracks under ten times the load.
 func primaryFrozen(ctx context.Context, s *stage) error {
-	s.rates = Rates{SignIns: 10 * l1.SignIns, Checks: 2 * l1.Checks, Resets: l1.Resets}
+	s.rates.SignIns *= 10
 	if err := s.open(ctx, 1, ""); err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func primaryFrozen(ctx context.Context, s *stage) error {
 	if err := s.hold(ctx, "frozen", min(20*time.Second, s.length)); err != nil {
 		return err
 	}
-	during := s.load.samples.between(SignIn, s.faultAt, s.Now())
+	during := s.people.samples.between(SignIn, s.faultAt, s.Now())
 	if err := s.heals("thawing it", s.primary.Thaw); err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func primaryFrozen(ctx context.Context, s *stage) error {
 	if err := s.handedOver(ctx); err != nil {
 		return err
 	}
-	s.result.RecoverS = seconds(s.paceBack(s.load.samples.between(SignIn, s.begun, s.faultAt)).Seconds())
+	s.result.RecoverS = seconds(s.paceBack(s.people.samples.between(SignIn, s.begun, s.faultAt)).Seconds())
 	s.sheds(during)
 	return s.finishOverloaded(ctx)
 }
@@ -97,7 +97,7 @@ func primaryFrozen(ctx context.Context, s *stage) error {
 // than twice what the slowest took before.
 func (s *stage) paceBack(before []Sample) (late time.Duration) {
 	usual := max(2*percentile(before, 99), 500*time.Millisecond)
-	for _, x := range s.load.samples.between(SignIn, s.healedAt, time.Time{}) {
+	for _, x := range s.people.samples.between(SignIn, s.healedAt, time.Time{}) {
 		if x.OK && x.Took > usual {
 			late = max(late, x.At.Sub(s.healedAt))
 		}
@@ -137,7 +137,7 @@ func (s *stage) sheds(during []Sample) {
 // finishOverloaded is finish for more people than the machine can take: being
 // told to wait is no failure then.
 func (s *stage) finishOverloaded(ctx context.Context) error {
-	s.load.samples.forgive("password: busy")
+	s.people.samples.forgive("password: busy")
 	return s.finish(ctx, 99.9)
 }
 
@@ -262,12 +262,12 @@ func coldStart(ctx context.Context, s *stage) error {
 	if err := errors.Join(s.handedOver(ctx), s.settle(ctx, time.Minute)); err != nil {
 		return err
 	}
-	s.load.samples.forgiveBetween(s.faultAt, from) // nobody was at home
+	s.people.samples.forgiveBetween(s.faultAt, from) // nobody was at home
 	return s.finish(ctx, 99.9)
 }
 
 func (s *stage) firstAfter(from time.Time, within time.Duration) {
-	for _, x := range s.load.samples.between(SignIn, s.begun, time.Time{}) {
+	for _, x := range s.people.samples.between(SignIn, s.begun, time.Time{}) {
 		if over := x.At.Add(x.Took); x.OK && over.After(from) {
 			s.result.figure("first_signin_s", over.Sub(from).Seconds())
 			if over.Sub(from) > within {

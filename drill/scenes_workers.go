@@ -63,7 +63,7 @@ func (s *stage) untilWorkers(ctx context.Context, want string) error {
 func (s *stage) exportDir() string { return filepath.Join(s.dir, "export") }
 
 // exports makes the node write the log into files: an effect that can be counted.
-func (s *stage) exports() string { return "export: {dir: " + s.exportDir() + "}\n" }
+func (s *stage) exports() string { return "export: {folder: " + s.exportDir() + "}\n" }
 
 // pairsAsked is how many alternating pairs a ratio of latencies rests on.
 const pairsAsked = 10
@@ -114,7 +114,7 @@ func (s *stage) alternate(ctx context.Context, slot time.Duration) (pairs []pair
 		if err := s.hold(ctx, "workers run", slot); err != nil {
 			return nil, err
 		}
-		pairs = append(pairs, pair{s.load.samples.between(SignIn, from, turn), s.load.samples.between(SignIn, turn, s.Now())})
+		pairs = append(pairs, pair{s.people.samples.between(SignIn, from, turn), s.people.samples.between(SignIn, turn, s.Now())})
 	}
 	return pairs, nil
 }
@@ -178,7 +178,7 @@ func (s *stage) livePace(pairs []pair, from time.Time) {
 	for _, p := range pairs {
 		usual = append(usual, p.without...)
 	}
-	live := s.load.samples.between(SignIn, from, s.Now())
+	live := s.people.samples.between(SignIn, from, s.Now())
 	base, now := percentile(usual, 99), percentile(live, 99)
 	if base == 0 || now == 0 {
 		return // drained before anybody signed in
@@ -195,7 +195,7 @@ const effectsWithin = 10 * time.Second
 // effects: every acknowledged sign-in has been handed on, once and in its
 // account's order.
 func (s *stage) effects(ctx context.Context, log *exported) error {
-	told := s.load.journal.Since(s.begun)
+	told := s.people.journal.Since(s.begun)
 	begun := s.Now()
 	for {
 		if err := log.look(); err != nil {

@@ -241,3 +241,10 @@ func (s *sink) taken() int {
 	defer s.mu.Unlock()
 	return len(s.arrived)
 }
+
+// offered counts the mails that were offered, whatever became of them.
+func (s *sink) offered() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked
+}

@@ -27,18 +27,19 @@ type stage struct {
 	primary *pgtemp.Machine
 	nodes   []*Node
 	mail    *sink
-	load    *load
+	people  *load
 	attack  *attacker
 	crowd   *crowd // everybody who is free
 	rates   Rates
 
-	begun    time.Time // of the load
-	faultAt  time.Time
-	healedAt time.Time
-	healed   bool
-	standby  bool // what was acknowledged during the fault must be marked as made on a standby
-	watching sync.WaitGroup
-	unwatch  context.CancelFunc
+	begun     time.Time // of the load
+	faultAt   time.Time
+	healedAt  time.Time
+	healed    bool
+	standby   bool // what was acknowledged during the fault must be marked as made on a standby
+	unaudited bool // the fault leaves rows of which an audit rightly complains
+	watching  sync.WaitGroup
+	unwatch   context.CancelFunc
 
 	mu       sync.Mutex
 	detected time.Time
@@ -149,7 +150,7 @@ func (s *stage) addresses() []string {
 		all = append(all, n.Public)
 	}
 	if len(all) > 1 {
-		k := int(s.load.next.Add(1)) % len(all)
+		k := int(s.people.next.Add(1)) % len(all)
 		all = append(slices.Clone(all[k:]), all[:k]...)
 	}
 	return all
@@ -162,14 +163,14 @@ func (s *stage) warm(ctx context.Context) error {
 	if err := s.shutSome(ctx); err != nil {
 		return err
 	}
-	s.load.start(ctx, s.rates)
+	s.people.start(ctx, s.rates)
 	attacking, stop := context.WithCancel(ctx)
 	s.watching.Go(func() { s.attack.run(attacking) })
 	s.later(func() error { stop(); return nil })
 	if err := s.hold(ctx, "warm", warmOf(s.length)); err != nil {
 		return err
 	}
-	if len(s.load.journal.All()) == 0 {
+	if len(s.people.journal.All()) == 0 {
 		return fmt.Errorf("nobody could sign in before anything was broken: %v", s.reasons(s.begun))
 	}
 	s.mu.Lock()
@@ -195,15 +196,15 @@ func (s *stage) shutSome(ctx context.Context) error {
 		return err
 	}
 	s.attack.shut(out)
-	r, why := s.load.client.signIn(ctx, p, s.Now, s.load.phone)
+	r, why := s.people.client.signIn(ctx, p, s.Now, s.people.phone)
 	if why != "" {
 		return fmt.Errorf("the first sign-in: %s", why)
 	}
-	s.load.journal.Told(r)
-	if a, err := s.load.client.signOut(ctx, r.Ticket); err != nil || a.Status != 204 {
+	s.people.journal.Told(r)
+	if a, err := s.people.client.signOut(ctx, r.Ticket); err != nil || a.Status != 204 {
 		return fmt.Errorf("signing out: status %d, %w", a.Status, err)
 	}
-	s.load.journal.Ended(r.Session)
+	s.people.journal.Ended(r.Session)
 	s.attack.revoke(r)
 	return nil
 }
@@ -261,7 +262,7 @@ func (s *stage) tell(what string) {
 		alarm = fmt.Sprintf(" · alarm after %.1f s", s.detected.Sub(s.faultAt).Seconds())
 	}
 	s.mu.Unlock()
-	in, checks := s.load.samples.between(SignIn, from, time.Time{}), s.load.samples.between(Check, from, time.Time{})
+	in, checks := s.people.samples.between(SignIn, from, time.Time{}), s.people.samples.between(Check, from, time.Time{})
 	s.Say(fmt.Sprintf("%-22s %-14s %5.1f s · sign-ins %d, failed %d, p99 %v · checks %d, failed %d · violations %d%s", s.name, what,
 		s.Now().Sub(from).Seconds(), len(in), failures(in), percentile(in, 99).Round(time.Millisecond), len(checks), failures(checks), len(s.attack.violations()), alarm))
 }
@@ -318,7 +319,7 @@ func (s *stage) settle(ctx context.Context, within time.Duration) error {
 // least the time of the repair.
 func (s *stage) lastError() time.Time {
 	last := s.healedAt
-	for _, x := range s.load.samples.between("", s.begun, time.Time{}) {
+	for _, x := range s.people.samples.between("", s.begun, time.Time{}) {
 		if over := x.At.Add(x.Took); !x.OK && over.After(last) {
 			last = over
 		}
@@ -327,7 +328,7 @@ func (s *stage) lastError() time.Time {
 }
 
 func (s *stage) reasons(from time.Time) map[string]int {
-	return reasons(s.load.samples.between("", from, time.Time{}))
+	return reasons(s.people.samples.between("", from, time.Time{}))
 }
 
 // finish takes the load off and judges what every drill is judged by.
@@ -335,14 +336,17 @@ func (s *stage) finish(ctx context.Context, signIns float64) error {
 	if s.faultAt.IsZero() {
 		return errors.New("nothing was broken: this drill says nothing")
 	}
-	s.load.end()
+	s.people.end()
 	end := s.Now()
 	s.attackEnds()
 	r := s.result
-	in, checks := s.load.samples.between(SignIn, s.faultAt, time.Time{}), s.load.samples.between(Check, s.faultAt, time.Time{})
+	in, checks := s.people.samples.between(SignIn, s.faultAt, time.Time{}), s.people.samples.between(Check, s.faultAt, time.Time{})
 	r.N, r.FailedPct, r.Seconds = len(in), rounded(percent(failures(in), len(in))), rounded(end.Sub(s.faultAt).Seconds())
 	if !s.detected.IsZero() {
 		r.DetectS = seconds(s.detected.Sub(s.faultAt).Seconds())
+	}
+	if f := s.Site.load(); f != 1 {
+		r.figure("load", f)
 	}
 	r.figure("session_checks", len(checks))
 	r.figure("p50_ms", millis(percentile(in, 50)))
@@ -354,7 +358,7 @@ func (s *stage) finish(ctx context.Context, signIns float64) error {
 		r.miss("%d of %d session checks failed: %v", failures(checks), len(checks), reasons(checks))
 	}
 	s.firstFailure()
-	if n := s.load.skipped.Load(); n > 0 {
+	if n := s.people.skipped.Load(); n > 0 {
 		r.miss("%d operations could not be begun: %d were waiting for an answer", n, mostUnderWay)
 	}
 	if len(in) == 0 || len(checks) == 0 {
@@ -365,7 +369,7 @@ func (s *stage) finish(ctx context.Context, signIns float64) error {
 }
 
 func (s *stage) firstFailure() {
-	for _, x := range s.load.samples.between("", s.faultAt, time.Time{}) {
+	for _, x := range s.people.samples.between("", s.faultAt, time.Time{}) {
 		if !x.OK && !x.Later {
 			s.result.figure("first_failure", fmt.Sprintf("%s: %s after %.1f s", x.Op, x.Why, x.At.Sub(s.faultAt).Seconds()))
 			return
@@ -400,11 +404,11 @@ func (s *stage) judgeNodes() {
 
 // judgeStore holds the journal against the database, and asks gatehouse audit.
 func (s *stage) judgeStore(ctx context.Context) error {
-	stored, err := s.House.Stored(ctx, s.nodes[0].Config, s.load.journal.All())
+	stored, err := s.House.Stored(ctx, s.nodes[0].Config, s.people.journal.All())
 	if err != nil {
 		return fmt.Errorf("asking the database afterwards: %w", err)
 	}
-	lost, twice := s.load.journal.Difference(stored)
+	lost, twice := s.people.journal.Difference(stored)
 	r := s.result
 	r.Lost, r.Duplicates = len(lost), len(twice)+s.mail.twice()
 	if len(lost) > 0 {
@@ -415,6 +419,9 @@ func (s *stage) judgeStore(ctx context.Context) error {
 	}
 	if s.standby {
 		s.judgeStandby(stored)
+	}
+	if s.unaudited {
+		return nil
 	}
 	findings, err := s.House.Audit(ctx, s.nodes[0].Config)
 	for _, f := range findings[:min(len(findings), 5)] {
@@ -427,7 +434,7 @@ func (s *stage) judgeStore(ctx context.Context) error {
 // acknowledged meanwhile say that they began on a standby.
 func (s *stage) judgeStandby(stored Stored) {
 	n := 0
-	for _, r := range s.load.journal.Since(s.faultAt) {
+	for _, r := range s.people.journal.Since(s.faultAt) {
 		if stored.Standby[r.Session] {
 			n++
 		}
@@ -440,8 +447,8 @@ func (s *stage) judgeStandby(stored Stored) {
 
 // close undoes everything, last first.
 func (s *stage) close() error {
-	if s.load != nil {
-		s.load.end()
+	if s.people != nil {
+		s.people.end()
 	}
 	if s.unwatch != nil {
 		s.unwatch()

@@ -25,6 +25,7 @@ type DrillCommand struct {
 	JSON     bool     `help:"Print one JSON object a line and drill."`
 	Seconds  int      `placeholder:"N" help:"How long each fault lasts. 60 when not given, 8 with short."`
 	Accounts int      `placeholder:"N" help:"People in the database. 10000 when not given, 1000 with short."`
+	Load     float64  `default:"1" placeholder:"F" help:"A factor on the load: 4 sign-ins and 200 session checks a second. Less for a machine that cannot take it; the result says so."`
 	Dir      string   `placeholder:"DIR" help:"Where everything happens; it must be empty. A temporary folder when not given."`
 	Docs     string   `placeholder:"FILE" help:"Also write the table into a Markdown file, between its two marks."`
 }
@@ -113,7 +114,7 @@ func (c *DrillCommand) site(p *program) (*drill.Site, error) {
 	}
 	small := slices.Contains(c.Names, "short")
 	s := &drill.Site{Program: self, Movable: drillBuild, House: drillHouse{}, Now: time.Now, Pick: rand.IntN,
-		Accounts: c.Accounts, Seconds: c.Seconds, Small: small, Say: liveLine(p.err), Checkout: checkout()}
+		Accounts: c.Accounts, Seconds: c.Seconds, Small: small, Load: c.Load, Say: liveLine(p.err), Checkout: checkout()}
 	if s.Accounts == 0 {
 		s.Accounts = either(small, 1000, 10_000)
 	}

@@ -15,6 +15,8 @@ import (
 	"gatehouse/authenticators"
 	"gatehouse/drill"
 	"gatehouse/events"
+	"gatehouse/follow"
+	"gatehouse/hooks"
 	"gatehouse/id"
 	"gatehouse/manage"
 	"gatehouse/seal"
@@ -225,5 +227,34 @@ func appendBacklog(tx *store.Tx, h *house, people []*drill.Person, from, to int)
 	return nil
 }
 
-// Audit asks gatehouse audit.
-func (d drillHouse) Audit(context.Context, string) ([]string, error) { return nil, nil }
+// Audit recomputes everything, as gatehouse audit does.
+func (d drillHouse) Audit(ctx context.Context, config string) (found []string, err error) {
+	err = d.inside(ctx, config, func(h *house) error {
+		report, err := newAudit(h.l, h.keys, h.store).Run(ctx)
+		for _, f := range report.Findings {
+			found = append(found, fmt.Sprintf("%s of %s: %s", f.Check, f.Account, f.Subject))
+		}
+		return err
+	})
+	return found, err
+}
+
+// Hook adds a receiver of everything.
+func (d drillHouse) Hook(ctx context.Context, config, name, url string) error {
+	return d.inside(ctx, config, func(h *house) error {
+		_, _, err := h.hooks.Add(ctx, hooks.New{Name: name, URL: url, Kinds: []string{"*"}}, events.Operator)
+		return err
+	})
+}
+
+// Parked counts the events that followers could not handle, and those behind them.
+func (d drillHouse) Parked(ctx context.Context, config string) (n int64, err error) {
+	err = d.inside(ctx, config, func(h *house) error {
+		lags, err := follow.Lags(ctx, h.store)
+		for _, l := range lags {
+			n += l.Parked
+		}
+		return err
+	})
+	return n, err
+}

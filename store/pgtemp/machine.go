@@ -272,6 +272,11 @@ func Address(database string, hosts ...string) string {
 // Exec runs a statement on the database postgres.
 func (m *Machine) Exec(statement string) error { return administer(m.URL("postgres"), statement) }
 
+// ExecIn runs a statement on a database.
+func (m *Machine) ExecIn(database, statement string) error {
+	return administer(m.URL(database), statement)
+}
+
 // MakeDatabase makes an empty database, or a copy of one that nobody uses.
 func (m *Machine) MakeDatabase(name, template string) error {
 	statement := `CREATE DATABASE "` + name + `"`
