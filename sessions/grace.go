@@ -80,7 +80,7 @@ func (o *outage) until(t Ticket, most, spread time.Duration) time.Time {
 	}
 	end := earlier(t.IdleUntil.Add(most), t.AbsoluteUntil)
 	if !lasts {
-		end = earlier(end, o.over.Add(share(t.Session, min(spread, most))))
+		end = earlier(end, o.over.Add(share(t.Session, spread)))
 	}
 	return end
 }

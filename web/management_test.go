@@ -47,6 +47,66 @@ func TestHealth(t *testing.T) {
 	}
 }
 
+// What every node has in common is told, and is no reason to send people elsewhere.
+func TestASharedFaultIsToldAndStaysReady(t *testing.T) {
+	away := func(context.Context) error { return fault.New(fault.Unavailable, nil) }
+	st := Status{Node: "n", Tier: "T2", Issues: []Issue{{Feature: "database", Tier: "T2", Since: morning}}}
+	for _, c := range []struct {
+		name string
+		own  func(context.Context) error
+		want int
+		body string
+	}{
+		{"only that", well, 200, `{"status":"UP","checks":[{"name":"signin","status":"UP"},{"name":"database","status":"DEGRADED","data":{"code":"unavailable"}}],`},
+		{"and this node too", away, 503, `{"status":"DOWN","checks":[{"name":"signin","status":"DOWN","data":{"code":"unavailable"}},{"name":"database","status":"DEGRADED","data":{"code":"unavailable"}}],`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := Management{Ready: []Probe{{"signin", c.own}}, Shared: []Probe{{"database", away}}, Metrics: NewMetrics("test", nil),
+				Log: slog.New(slog.DiscardHandler), Status: func() Status { return st }}
+			w := httptest.NewRecorder()
+			m.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
+			want := c.body + `"tier":"T2","degraded":[{"feature":"database","tier":"T2","since":"` + morning.Format(time.RFC3339Nano) + `"}]}`
+			if w.Code != c.want || strings.TrimSpace(w.Body.String()) != want {
+				t.Errorf("got %d %s\nwant %s", w.Code, w.Body, want)
+			}
+			w = httptest.NewRecorder()
+			m.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/livez", nil))
+			if w.Code != 200 || strings.TrimSpace(w.Body.String()) != `{"status":"UP","checks":[]}` {
+				t.Errorf("/livez: %d %s", w.Code, w.Body)
+			}
+			w = httptest.NewRecorder()
+			m.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/statusz", nil))
+			if w.Code != 200 || !strings.HasPrefix(w.Body.String(), `{"node":"n",`) {
+				t.Errorf("/statusz: %d %s", w.Code, w.Body)
+			}
+		})
+	}
+}
+
+func TestWhatANodeKnowsOfItselfIsInTheMetrics(t *testing.T) {
+	m := NewMetrics("test", nil)
+	st := Status{At: morning, Started: morning.Add(-time.Minute), Tier: "T3", Ready: true, Canary: Canary{GoodAt: morning.Add(-2 * time.Second)},
+		Standby: Standby{Usable: true, Age: 3}, Journal: Journal{Entries: 4, Bytes: 5, Oldest: 6, Parked: 7}, Hash: HashQueue{Waiting: 8},
+		Follow: []Lag{{Name: "export", Behind: 9, Events: 10, Parked: 11}}, Peers: 12}
+	m.Watch(func() Status { return st })
+	w := httptest.NewRecorder()
+	m.handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	for _, line := range []string{"ready 1", "signin_works 0", "canary_success 0", "canary_age_seconds 2", "standby_usable 1", "standby_age_seconds 3",
+		"spool_entries 4", "spool_bytes 5", "spool_oldest_seconds 6", "spool_parked 7", "hash_queue_waiting 8", `tier{tier="T3"} 1`, `tier{tier="none"} 0`,
+		`follower_lag_seconds{follower="export"} 9`, `follower_lag_events{follower="export"} 10`, `follower_parked_events{follower="export"} 11`, "peers 12"} {
+		if !strings.Contains(w.Body.String(), "\ngatehouse_"+line+"\n") {
+			t.Errorf("no line gatehouse_%s", line)
+		}
+	}
+	families, err := m.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if problems, err := promlint.NewWithMetricFamilies(families).Lint(); err != nil || len(problems) > 0 {
+		t.Errorf("%v %v", problems, err)
+	}
+}
+
 func TestAProbeThatHangsIsANo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		free := make(chan struct{})
