@@ -260,3 +260,66 @@ func lines(t *testing.T, folder string) (n int) {
 	}
 	return n
 }
+
+// A receiver that is away for a day while another is well: the other notices
+// nothing, and the first gets all of it when it is back, each event once.
+func TestAReceiverThatWasDeadForADayGetsEverythingWhenItIsBack(t *testing.T) {
+	var mu sync.Mutex
+	back := false
+	got := map[string]map[string]int{"/dead": {}, "/well": {}}
+	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if q.URL.Path == "/dead" && !back {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		got[q.URL.Path][q.Header.Get("webhook-id")]++
+	}))
+	defer srv.Close()
+	has := func(path string, n int) func() bool {
+		return func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return len(got[path]) == n
+		}
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(srv.Certificate())
+	clock := storetest.NewClock()
+	s := storetest.Open(t, storetest.SQLite(t), func(o *store.Options) { o.Now = clock.Now })
+	r := newReceivers(t, s, roots)
+	r.deliver.Now, r.follow.Now, r.hooks.Now = clock.Now, clock.Now, clock.Now
+	for _, name := range []string{"dead", "well"} {
+		if _, _, err := r.hooks.Add(t.Context(), hooks.New{Name: name, URL: srv.URL + "/" + name, Kinds: []string{"*"}}, events.Operator); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.run()
+	const hours, each = 24, 5
+	for hour := range hours {
+		r.happens(each)
+		r.eventually(20*time.Second, "the one that is well has this hour's", has("/well", (hour+1)*each))
+		clock.Forward(time.Hour)
+	}
+	mu.Lock()
+	back = true
+	mu.Unlock()
+	clock.Forward(15 * time.Minute) // longer than the longest pause
+	for tries := 0; !has("/dead", hours*each)(); tries++ {
+		if tries == 200 {
+			t.Fatalf("of %d only %d came", hours*each, len(got["/dead"]))
+		}
+		clock.Forward(time.Second)
+		<-time.After(50 * time.Millisecond)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for path, ids := range got {
+		for e, times := range ids {
+			if times != 1 {
+				t.Errorf("%s got %s %d times", path, e, times)
+			}
+		}
+	}
+}
