@@ -86,6 +86,9 @@ func spend(tx *store.Tx, s Subject) (t Try, retry time.Duration, err error) {
 		wait := time.Duration(log[0]+s.Rule.Per.Microseconds()-now) * time.Microsecond
 		return t, max(wait, time.Second), nil
 	}
+	if n := len(log); n > 0 && log[n-1] >= now { // a receipt is one try's: no two share a stamp
+		now = log[n-1] + 1
+	}
 	log = append(log, now)
 	return Try{key, now}, 0, save(tx, key, log, now+s.Rule.Per.Microseconds())
 }

@@ -293,3 +293,30 @@ func TestNodesThatCountAloneShareALimit(t *testing.T) {
 		}
 	}
 }
+
+func TestAReceiptOfOneInstantGivesOneTryBack(t *testing.T) {
+	each(t, func(t *testing.T, s *store.Store, _ *storetest.Clock) {
+		of := limits.Subject{Rule: five, Of: "alice"}
+		var spent []limits.Try
+		err := s.Do(t.Context(), func(tx *store.Tx) error {
+			for range 3 { // the clock stands still
+				a, err := limits.Spend(tx, of)
+				if err != nil {
+					return err
+				}
+				spent = append(spent, a.Spent...)
+			}
+			if err := limits.GiveBack(tx, spent[1:2]); err != nil {
+				return err
+			}
+			left, err := limits.Spent(tx, of)
+			if len(left) != 2 {
+				t.Errorf("%d tries count, want 2", len(left))
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+}
