@@ -59,6 +59,7 @@ var benchParts = []struct {
 	{"check", (*bench).sessionCheck},
 	{"memory", (*bench).memory},
 	{"ready", (*bench).ready},
+	{"login-storm", (*bench).loginStorm},
 }
 
 func benchPartNames() (names []string) {
