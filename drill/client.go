@@ -25,15 +25,16 @@ const patience = 10 * time.Second
 // client speaks the JSON API as a reverse proxy would on behalf of ever other
 // networks: nodes take turns, and one that takes no connection is passed over.
 type client struct {
-	http  *http.Client
-	nodes func() []string // public addresses, those to be tried first
-	from  *atomic.Uint32
+	scheme string
+	http   *http.Client
+	nodes  func() []string // public addresses, those to be tried first
+	from   *atomic.Uint32
 }
 
 func newClient(nodes func() []string) *client {
 	t := &http.Transport{MaxIdleConnsPerHost: 512, DisableCompression: true, IdleConnTimeout: 5 * time.Second,
 		DialContext: (&net.Dialer{Timeout: time.Second}).DialContext}
-	return &client{http: &http.Client{Transport: t, Timeout: patience}, nodes: nodes, from: new(atomic.Uint32)}
+	return &client{scheme: "http", http: &http.Client{Transport: t, Timeout: patience}, nodes: nodes, from: new(atomic.Uint32)}
 }
 
 // network is another one at every call, so that the limit on each stays on and
@@ -48,6 +49,7 @@ type reply struct {
 	Next    string
 	Attempt string
 	Device  string
+	Place   string // in the line of those who wait
 	Active  bool
 	Session struct{ Ticket, ID, Account string }
 	Error   struct{ Code string }
@@ -114,7 +116,7 @@ func (c *client) askAt(ctx context.Context, address string, k call) (r reply, er
 		}
 		body = bytes.NewReader(text)
 	}
-	req, err := http.NewRequestWithContext(ctx, k.method, "http://"+address+k.path, body)
+	req, err := http.NewRequestWithContext(ctx, k.method, c.scheme+"://"+address+k.path, body)
 	if err != nil {
 		return r, err
 	}
@@ -148,8 +150,15 @@ func read(resp *http.Response) (r reply, err error) {
 
 // password takes the first step.
 func (c *client) password(ctx context.Context, p *Person, password, from string) (reply, error) {
-	return c.ask(ctx, call{method: "POST", path: "/api/v1/signin", from: from,
-		body: map[string]string{"email": p.Email, "password": password, "device": p.device}})
+	body := map[string]string{"email": p.Email, "password": password, "device": p.device}
+	if p.place != "" {
+		body["place"] = p.place
+	}
+	r, err := c.ask(ctx, call{method: "POST", path: "/api/v1/signin", from: from, body: body})
+	if p.place = r.Place; r.Device != "" {
+		p.device = r.Device // a place is good for the browser it was given to
+	}
+	return r, err
 }
 
 // code takes the second step.

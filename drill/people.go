@@ -16,6 +16,7 @@ type Person struct {
 	Secret   string // of the authenticator app, base32
 	password string
 	device   string // the browser they come back with
+	place    string // in the line, when the server was full
 	last     int64  // the last time step used
 }
 

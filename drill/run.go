@@ -18,6 +18,7 @@ type Site struct {
 	Movable  bool   // it is built with -tags drill: its clock can be moved and its workers paused
 	House    House
 	Now      func() time.Time
+	Rand     io.Reader
 	Pick     func(below int) int // a number by chance
 	Dir      string              // a folder for everything; the caller removes it
 	Checkout string              // the source's folder; "" when there is none

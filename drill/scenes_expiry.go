@@ -13,6 +13,7 @@ type expiring struct {
 	attempts []held // password shown, code not
 	sessions []Receipt
 	links    []string // tokens of reset mails
+	resetter *Person  // whose they are
 	invited  string   // token of an invitation
 }
 
@@ -88,7 +89,7 @@ func (s *stage) collect(ctx context.Context) (t expiring, err error) {
 	if token == "" {
 		return t, errors.New("no mail arrived before anything was broken")
 	}
-	t.links = append(t.links, token)
+	t.links, t.resetter = append(t.links, token), p
 	t.sessions = s.people.journal.last(3)
 	t.invited, err = s.House.Invite(ctx, s.nodes[0].Config, "newcomer@harbour.example")
 	return t, err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	cryptorand "crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -113,7 +114,7 @@ func (c *DrillCommand) site(p *program) (*drill.Site, error) {
 		return nil, err
 	}
 	small := slices.Contains(c.Names, "short")
-	s := &drill.Site{Program: self, Movable: drillBuild, House: drillHouse{}, Now: time.Now, Pick: rand.IntN,
+	s := &drill.Site{Program: self, Movable: drillBuild, House: drillHouse{}, Now: time.Now, Pick: rand.IntN, Rand: cryptorand.Reader,
 		Accounts: c.Accounts, Seconds: c.Seconds, Small: small, Load: c.Load, Say: liveLine(p.err), Checkout: checkout()}
 	if s.Accounts == 0 {
 		s.Accounts = either(small, 1000, 10_000)

@@ -2,6 +2,7 @@ package pgtemp
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -275,6 +276,22 @@ func (m *Machine) Exec(statement string) error { return administer(m.URL("postgr
 // ExecIn runs a statement on a database.
 func (m *Machine) ExecIn(database, statement string) error {
 	return administer(m.URL(database), statement)
+}
+
+// Hold runs a statement in a transaction that stays open until release is called.
+func (m *Machine) Hold(database, statement string) (release func() error, err error) {
+	db, err := sql.Open("pgx", m.URL(database))
+	if err != nil {
+		return nil, err
+	}
+	tx, err := db.Begin()
+	if err == nil {
+		_, err = tx.Exec(statement)
+	}
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return func() error { return errors.Join(tx.Rollback(), db.Close()) }, nil
 }
 
 // MakeDatabase makes an empty database, or a copy of one that nobody uses.
