@@ -48,24 +48,16 @@ func selectBusy(tx *store.Tx, c Channel, databaseNow int64) ([]string, error) {
 	return lanes(tx, `SELECT DISTINCT lane FROM outbox WHERE channel = $1 AND taken > $2 AND taken > 0 AND `+open, string(c), databaseNow)
 }
 
-// selectFresh lists lanes that have messages due since a time and none that is
-// due for longer.
-func selectFresh(tx *store.Tx, t *taking, since int64) ([]string, error) {
-	q := `SELECT o.lane FROM outbox o WHERE o.channel = $1 AND o.due_at <= $2 AND o.due_at > $3 AND o.expires_at > $2 AND o.sent_at IS NULL
-		AND o.given_up = 0 AND NOT EXISTS (SELECT 1 FROM outbox b WHERE b.channel = $1 AND b.lane = o.lane AND b.sent_at IS NULL
-		AND b.given_up = 0 AND b.due_at <= $3 AND b.expires_at > $2)`
-	args := []any{string(t.Channel), store.Micros(t.now), since}
-	skip, args := without("o.lane", t.avoid, args)
-	args = append(args, t.room())
-	return lanes(tx, q+skip+` GROUP BY o.lane ORDER BY MIN(o.due_at) LIMIT `+hole(args), args...)
-}
+// looked is how many messages are looked at to find lanes.
+const looked = 512
 
-// selectBacklog lists lanes of the messages that are due for longest.
-func selectBacklog(tx *store.Tx, t *taking, since int64) ([]string, error) {
-	q := `SELECT lane, due_at FROM outbox WHERE channel = $1 AND due_at <= $2 AND expires_at > $3 AND ` + open
-	args := []any{string(t.Channel), since, store.Micros(t.now)}
+// selectDue lists lanes of messages that are due after a time and up to another,
+// longest due first, looking at so many messages.
+func selectDue(tx *store.Tx, t *taking, after, upTo int64, look int) ([]string, error) {
+	q := `SELECT lane, due_at FROM outbox WHERE channel = $1 AND due_at > $2 AND due_at <= $3 AND expires_at > $4 AND ` + open
+	args := []any{string(t.Channel), after, upTo, store.Micros(t.now)}
 	skip, args := without("lane", t.avoid, args)
-	args = append(args, t.Backlog)
+	args = append(args, look)
 	q += skip + ` ORDER BY due_at LIMIT ` + hole(args)
 	args = append(args, t.room())
 	return lanes(tx, `SELECT lane FROM (`+q+`) AS oldest GROUP BY lane ORDER BY MIN(due_at) LIMIT `+hole(args), args...)
