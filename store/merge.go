@@ -175,6 +175,8 @@ func (m joining) conflict(img Image, here, comes row) *Conflict {
 }
 
 // join writes the columns whose joint value is another than the one that is there.
+// A row that only the standby sees otherwise is written all the same: so the feed
+// carries it, and the copy takes over what the primary keeps.
 func (t *Tx) join(img Image, m joining, here, comes row) error {
 	set := row{}
 	for c, with := range m.columns {
@@ -186,13 +188,23 @@ func (t *Tx) join(img Image, m joining, here, comes row) error {
 			set[c] = joint
 		}
 	}
+	if version, has := here["version"].(int64); has && (len(set) > 0 || differs(here, comes)) {
+		set["version"] = version + 1
+	}
 	if len(set) == 0 {
 		return nil
 	}
-	if version, has := here["version"].(int64); has {
-		set["version"] = version + 1
-	}
 	return t.change(img.Table, img.Key, set)
+}
+
+// differs compares the columns that both have.
+func differs(here, comes row) bool {
+	for c, v := range comes {
+		if has, both := here[c]; both && fmt.Sprint(has) != fmt.Sprint(v) {
+			return true
+		}
+	}
+	return false
 }
 
 // applyAll joins entries with this database and forgets what they met.

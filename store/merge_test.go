@@ -36,3 +36,28 @@ func TestTriesOfOneInstantAllCountAfterTheHandOver(t *testing.T) {
 	n.wire.Mend()
 	eventually(t, func() error { return n.Follow(t.Context(), nil) })
 }
+
+// What the primary kept as it was must reach the copy, which decided otherwise.
+func TestWhereThePrimaryKeepsItsOwnTheCopyTakesItOver(t *testing.T) {
+	for _, row := range []struct{ name, make, dark string }{
+		{"tries that were given back in the dark", `INSERT INTO tries (key, at, expires_at, version, node) VALUES ('k', '5,6,7', 9, 1, 'n')`,
+			`UPDATE tries SET at = '5', version = version + 1, node = 'dark' WHERE key = 'k'`},
+		{"a device that was seen at the same moment", `INSERT INTO devices (device, account, first_seen_at, last_seen_at, version, node) VALUES ('d', 'a', 1, 2, 1, 'n')`,
+			`UPDATE devices SET last_seen_at = 2, version = version + 1, node = 'dark' WHERE device = 'd'`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			n := withStandby(t, nil)
+			exec := func(q string) func(*store.Tx) error {
+				return func(tx *store.Tx) error { _, err := tx.Exec(q); return err }
+			}
+			must(t, n.Do(t.Context(), exec(row.make)))
+			n.follows()
+			n.wire.Cut()
+			must(t, n.Essential(t.Context(), exec(row.dark)))
+			n.wire.Mend()
+			eventually(t, func() error { return n.Follow(t.Context(), nil) })
+			n.follows()
+			n.same()
+		})
+	}
+}
