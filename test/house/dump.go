@@ -24,6 +24,7 @@ func (h *House) open() *sql.DB {
 // SQL runs a statement beside the store.
 func (h *House) SQL(statement string, args ...any) {
 	h.T.Helper()
+	h.tampered = true
 	db := h.open()
 	defer db.Close()
 	_, err := db.ExecContext(context.Background(), statement, args...)

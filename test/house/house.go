@@ -59,6 +59,9 @@ type House struct {
 	secrets *secrets
 	line    *line // to a primary that can be cut off; nil without a standby
 	stop    func()
+
+	next     *House // the same node, started again
+	tampered bool   // the story wrote to the database beside the store
 }
 
 // Options change a house before it is built.
@@ -118,6 +121,7 @@ func EachWith(t *testing.T, with func(*Options), story func(t *testing.T, h *Hou
 		if !t.Failed() && !h.line.went {
 			t.Error("the primary was never cut off: call h.Dark() where it is to die, or tell a story of changes with EachOnPrimary")
 		}
+		h.Audited()
 	})
 }
 
@@ -133,12 +137,14 @@ func EachOnPrimaryWith(t *testing.T, with func(*Options), story func(t *testing.
 	t.Helper()
 	for _, on := range primaries {
 		t.Run(on.name, func(t *testing.T) {
-			story(t, New(t, on.dsn(t), func(o *Options) {
+			h := New(t, on.dsn(t), func(o *Options) {
 				o.Pool = on.pool
 				if with != nil {
 					with(o)
 				}
-			}))
+			})
+			story(t, h)
+			h.Audited()
 		})
 	}
 }
@@ -193,6 +199,7 @@ func (h *House) Restarted(with func(*Options)) *House {
 	if h.line != nil {
 		h.stop() // two processes never share a standby
 	}
+	h.next = n
 	n.build(h.Store.Node())
 	return n
 }
