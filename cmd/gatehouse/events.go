@@ -21,12 +21,14 @@ import (
 	"gatehouse/store"
 )
 
-// EventsCommand reads the log of what happened. It changes nothing.
+// EventsCommand reads the log of what happened. Of it, it changes nothing.
 type EventsCommand struct {
 	List   EventsList   `cmd:"" help:"Show the last events as a table."`
 	Tail   EventsTail   `cmd:"" help:"Show events as they happen, until Ctrl-C."`
 	Export EventsExport `cmd:"" help:"Write every event as JSON, one a line."`
 	Kinds  EventsKinds  `cmd:"" help:"Explain what can happen."`
+	Parked EventsParked `cmd:"" help:"Show events that a follower of the log could not handle."`
+	Retry  EventsRetry  `cmd:"" help:"Try parked events again now."`
 }
 
 // eventFilter chooses events; empty means all.
