@@ -296,7 +296,7 @@ type crowd struct {
 	t      *testing.T
 	g      *Gate
 	typing time.Duration
-	queue  []func() // inside, waiting for a core
+	queue  chan func() // inside, waiting for a core
 	idle   time.Duration
 	done   []string // in the order they were let in
 	back   []string // sent back after they had typed
@@ -305,16 +305,15 @@ type crowd struct {
 // hash is one core: it works as long as somebody is inside.
 func (c *crowd) hash(each time.Duration, until time.Time) {
 	for time.Now().Before(until) {
-		if len(c.queue) == 0 {
+		select {
+		case leave := <-c.queue:
+			time.Sleep(each)
+			c.g.Hashed(each, 0)
+			leave()
+		default:
 			c.idle += each
 			time.Sleep(each)
-			continue
 		}
-		leave := c.queue[0]
-		c.queue = c.queue[1:]
-		time.Sleep(each)
-		c.g.Hashed(each, 0)
-		leave()
 	}
 }
 
@@ -344,7 +343,7 @@ func (c *crowd) person(name string, turn chan struct{}) {
 		leave, ok := c.g.enter(kind, w)
 		if ok {
 			c.done = append(c.done, name)
-			c.queue = append(c.queue, leave)
+			c.queue <- leave
 		} else {
 			since, after, _ = c.g.wait(w, true)
 			if pass {
@@ -362,7 +361,7 @@ func (c *crowd) person(name string, turn chan struct{}) {
 func TestACrowdGetsInOneAfterTheOtherAndNobodyTypesInVain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const people, each = 900, 100 * time.Millisecond // ninety seconds of hashing
-		c := &crowd{t: t, g: gateAt(128, 1), typing: 20 * time.Second}
+		c := &crowd{t: t, g: gateAt(128, 1), typing: 20 * time.Second, queue: make(chan func(), 128)}
 		c.g.wait(standing{}, false) // the storm has begun
 		turn := make(chan struct{}, 1)
 		begun := time.Now()
@@ -399,14 +398,14 @@ func TestACrowdGetsInOneAfterTheOtherAndNobodyTypesInVain(t *testing.T) {
 func TestAStormWithoutBackOffKeepsTheCoresAtWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const each, length = 100 * time.Millisecond, 60 * time.Second
-		c := &crowd{t: t, g: gateAt(128, 1)}
+		c := &crowd{t: t, g: gateAt(128, 1), queue: make(chan func(), 128)}
 		end := time.Now().Add(length)
 		go c.hash(each, end)
 		most := 0
 		for time.Now().Before(end) {
 			for range 50 { // five thousand a second, of whom nobody listens
 				if leave, ok := c.g.enter(newSignIn, standing{}); ok {
-					c.queue = append(c.queue, leave)
+					c.queue <- leave
 				} else {
 					c.g.wait(standing{}, false)
 				}
@@ -414,6 +413,7 @@ func TestAStormWithoutBackOffKeepsTheCoresAtWork(t *testing.T) {
 			most = max(most, c.g.State().Inside)
 			time.Sleep(10 * time.Millisecond)
 		}
+		synctest.Wait()
 		if c.idle > length/50 {
 			t.Errorf("the cores had nothing to do for %v of %v", c.idle, length)
 		}
