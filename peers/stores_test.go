@@ -40,7 +40,7 @@ func twins(t *testing.T, n int) []*twin {
 		me.node = nodes[i]
 		var err error
 		me.store, err = store.Open(t.Context(), store.Options{
-			DSN: dsn, Node: me.id, Foreground: 4, Background: 2, Deadline: 10 * time.Second, Now: time.Now, Rand: rand.Reader,
+			DSN: dsn, Node: me.id, Foreground: 16, Background: 4, Deadline: 10 * time.Second, Now: time.Now, Rand: rand.Reader,
 			Standby: &store.StandbyOptions{Dir: t.TempDir(), Keys: keys, Wait: time.Second}, Peers: me.Peers, Dial: me.Dial,
 		})
 		must(t, err)
@@ -103,6 +103,15 @@ func TestACutOffNodeGoesThroughItsPeerAndNothingWeakens(t *testing.T) {
 			if !used || standby || err != nil {
 				t.Fatalf("the control: %v, %v, %v", used, standby, err)
 			}
+			var warm sync.WaitGroup
+			for range 16 {
+				warm.Go(func() { // so that the pool holds connections that all die at the cut
+					if err := a.store.Essential(t.Context(), func(tx *store.Tx) error { _, err := tx.Exec("SELECT pg_sleep(0.3)"); return err }); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			warm.Wait()
 			a.wire.set(c.cut)
 			cutAt := time.Now()
 			if used, _, err := a.uses("during", "x"); !used || err != nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"io"
 	"net"
@@ -42,8 +43,8 @@ func (s *Store) openPostgres(o Options) error {
 			return lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 600)) // every second, for ten minutes
 		},
 	}
-	front := postgresPool(config, cmp.Or(o.Foreground, 16))
-	back := postgresPool(config, cmp.Or(o.Background, 4))
+	front := s.postgresPool(config, cmp.Or(o.Foreground, 16))
+	back := s.postgresPool(config, cmp.Or(o.Background, 4))
 	s.foreground, s.background = postgresClass(front), postgresClass(back)
 	s.close = func() error { return errors.Join(front.Close(), back.Close()) }
 	return nil
@@ -75,8 +76,33 @@ func setDefault(params map[string]string, key, value string) {
 	}
 }
 
-func postgresPool(config *pgx.ConnConfig, most int) *sql.DB {
-	db := stdlib.OpenDB(*config)
+// epoch of a connection: how often the primary was lost before it was made.
+const epoch = "gatehouse epoch"
+
+// sinceLost throws away a pooled connection from before the primary was last lost:
+// where packets vanish each would otherwise be found dead alone, at the cost of a
+// whole deadline. Its socket goes first, as PostgreSQL's good-bye would hang too.
+func (s *Store) sinceLost(_ context.Context, c *pgx.Conn) error {
+	if c.PgConn().CustomData()[epoch] == s.losses.Load() {
+		return nil
+	}
+	_ = c.PgConn().Conn().Close()
+	return driver.ErrBadConn
+}
+
+// shouldPing is the driver's own rule, but for connections that are thrown away
+// anyway: their ping would hang.
+func (s *Store) shouldPing(_ context.Context, p stdlib.ShouldPingParams) bool {
+	return p.IdleDuration > time.Second && p.Conn.PgConn().CustomData()[epoch] == s.losses.Load()
+}
+
+func (s *Store) stamp(_ context.Context, c *pgx.Conn) error {
+	c.PgConn().CustomData()[epoch] = s.losses.Load()
+	return nil
+}
+
+func (s *Store) postgresPool(config *pgx.ConnConfig, most int) *sql.DB {
+	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(s.stamp), stdlib.OptionShouldPing(s.shouldPing), stdlib.OptionResetSession(s.sinceLost))
 	db.SetMaxOpenConns(most)
 	db.SetMaxIdleConns(most)
 	db.SetConnMaxIdleTime(5 * time.Minute)

@@ -187,7 +187,7 @@ func (s *Store) essential(ctx context.Context, class func(*Store) pool, fn func(
 	for tries := 0; ; tries++ {
 		down := sb.primaryDown()
 		if down == nil {
-			down = s.runCall(ctx, class(s), c, fn)
+			down = sb.onPrimary(ctx, class(s), c, fn)
 			if !isOutage(down) || ctx.Err() != nil {
 				sb.hurry(class(s))
 				return down
@@ -206,6 +206,23 @@ func (s *Store) essential(ctx context.Context, class func(*Store) pool, fn func(
 			return orOutage(err, again, down)
 		}
 	}
+}
+
+// onPrimary runs fn on the primary. Where peers lend a way, half the wait is kept
+// for trying once more over a new connection: one that is cut off alone is not yet
+// in the dark.
+func (sb *standby) onPrimary(ctx context.Context, p pool, c call, fn func(*Tx) error) error {
+	s := sb.primary
+	if !s.borrows {
+		return s.runCall(ctx, p, c, fn)
+	}
+	c.deadline /= 2
+	err := s.runCall(ctx, p, c, fn)
+	if !isOutage(err) || ctx.Err() != nil {
+		return err
+	}
+	s.losses.Add(1)
+	return s.runCall(ctx, p, c, fn)
 }
 
 func orOutage(err error, again bool, down error) error {
@@ -266,6 +283,7 @@ func (sb *standby) lost(cause error) {
 	first := sb.up
 	if first {
 		sb.up, sb.state.Since = false, sb.primary.now()
+		sb.primary.losses.Add(1)
 	}
 	sb.mu.Unlock()
 	if first {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -31,10 +32,13 @@ CREATE TABLE IF NOT EXISTS followed (
 // copy is then built anew; a lost journal is told loudly, for it may have held
 // what nobody else knows.
 func (sb *standby) openFiles(o Options) error {
+	var err error
+	if sb.o.Dir, err = filepath.Abs(sb.o.Dir); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(sb.o.Dir, 0o700); err != nil {
 		return err
 	}
-	var err error
 	sb.journal, err = orAside(sb, journalPath(sb.o.Dir), func(path string) (*journal, error) { return openJournal(path, sb.o.Keys) })
 	if err != nil {
 		return err

@@ -503,3 +503,14 @@ func TestWhatAPeerTellsIsKnownHereAndNotHandedOver(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+func TestAStandbyMayBeNamedFromWhereTheProcessStands(t *testing.T) {
+	n := withStandby(t, nil)
+	t.Chdir(n.dir)
+	n.o.Standby.Dir = "here"
+	n.restarts()
+	n.follows()
+	if _, err := os.Stat(filepath.Join(n.dir, "here", "journal.db")); err != nil || strings.Contains(n.log.String(), "set aside") {
+		t.Errorf("%v, %s", err, n.log)
+	}
+}

@@ -80,7 +80,9 @@ type Store struct {
 	migrations []migration
 	pauses     atomic.Uint64 // seeds the jitter
 	calls      atomic.Uint64
-	run        string // names this run of the process in what its calls write
+	losses     atomic.Uint64 // of the primary: pooled connections from before one are not used after it
+	borrows    bool          // peers may lend a way to the primary
+	run        string        // names this run of the process in what its calls write
 	random     io.Reader
 	standby    *standby // nil where there is none
 	close      func() error
