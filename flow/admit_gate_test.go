@@ -104,9 +104,9 @@ func TestANewcomerNeverTakesThePlaceOfOneWhoWaits(t *testing.T) {
 		for i := range 3 {
 			name := fmt.Sprint("waits", i)
 			since[name], _, _ = g.wait(standing{device: id.Device(name)}, true)
-			time.Sleep(time.Millisecond)
+			<-time.After(time.Millisecond) // of the bubble
 		}
-		time.Sleep(time.Second)
+		<-time.After(time.Second) // of the bubble
 		for i := range 3 { // three places become free, and three wait
 			leave[i]()
 			if _, ok := g.enter(newSignIn, standing{device: "newcomer"}); ok {
@@ -131,11 +131,11 @@ func TestOneWhoDoesNotComeBackKeepsNobodyOut(t *testing.T) {
 		leave := fillTo(t, g, newSignIn, 20)
 		_, after, _ := g.wait(standing{device: "gone"}, true)
 		leave[0]()
-		time.Sleep(after)
+		<-time.After(after) // of the bubble
 		if _, ok := g.enter(newSignIn, standing{}); ok {
 			t.Error("one who is expected now has lost their place")
 		}
-		time.Sleep(after/2 + lateness + sweepEvery)
+		<-time.After(after/2 + lateness + sweepEvery) // of the bubble
 		if _, ok := g.enter(newSignIn, standing{}); !ok {
 			t.Error("the place of one who is gone stays empty")
 		}
@@ -156,7 +156,7 @@ func TestTheLineGoesWhenNobodyIsTurnedAway(t *testing.T) {
 		for _, out := range leave {
 			out()
 		}
-		time.Sleep(lineStands + sweepEvery)
+		<-time.After(lineStands + sweepEvery) // of the bubble
 		if in, pass := g.ask(standing{device: "c"}); !in || pass || g.State().Line || g.busy() {
 			t.Errorf("the line stands for ever: %+v", g.State())
 		}
@@ -181,7 +181,7 @@ func TestAPlaceServesAFewTimesOnly(t *testing.T) {
 		if !g.worn(w) {
 			t.Error("one place lets a crowd in")
 		}
-		time.Sleep(time.Second)
+		<-time.After(time.Second) // of the bubble
 		if later, _, _ := g.wait(standing{device: "a"}, true); g.worn(standing{"a", later}) {
 			t.Error("whoever waits anew has no new place")
 		}
@@ -195,7 +195,7 @@ func TestHowLongItTakesCountsThoseAhead(t *testing.T) {
 		var about, after time.Duration
 		for i := range 600 {
 			_, after, about = g.wait(standing{device: id.Device(fmt.Sprint(i))}, true)
-			time.Sleep(time.Millisecond)
+			<-time.After(time.Millisecond) // of the bubble
 		}
 		if about != time.Minute || after != about/4 {
 			t.Errorf("six hundred at ten a second: about %v, come again after %v", about, after)
@@ -233,7 +233,7 @@ func TestWhoHasAClaimIsHeldUntilAPlaceIsFree(t *testing.T) {
 					return
 				}
 				order = append(order, name)
-				time.Sleep(time.Second)
+				<-time.After(time.Second) // of the bubble
 				out()
 			}()
 			synctest.Wait()
@@ -257,7 +257,7 @@ func TestWhoHasAClaimIsHeldUntilAPlaceIsFree(t *testing.T) {
 		if !slices.Equal(order, []string{"in progress", "first with a pass", "second with a pass"}) || g.State().Inside > 40 || len(g.held) > 0 {
 			t.Errorf("in came %q, %d are held, %+v", order, len(g.held), g.State())
 		}
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute) // of the bubble
 		if got := g.State().Inside; got != 32 {
 			t.Errorf("%d are inside at the end", got)
 		}
@@ -282,7 +282,7 @@ func TestNotMoreAreHeldThanMayBeInside(t *testing.T) {
 		if len(refused) != 12 {
 			t.Errorf("%d of 20 are sent away at once, want 12", len(refused))
 		}
-		time.Sleep(holdFor)
+		<-time.After(holdFor) // of the bubble
 		synctest.Wait()
 		if len(refused) != 20 || len(g.held) != 0 {
 			t.Errorf("%d of 20 were sent away in the end, %d are held", len(refused), len(g.held))
@@ -307,12 +307,12 @@ func (c *crowd) hash(each time.Duration, until time.Time) {
 	for time.Now().Before(until) {
 		select {
 		case leave := <-c.queue:
-			time.Sleep(each)
+			<-time.After(each) // of the bubble
 			c.g.Hashed(each, 0)
 			leave()
 		default:
 			c.idle += each
-			time.Sleep(each)
+			<-time.After(each) // of the bubble
 		}
 	}
 }
@@ -331,10 +331,10 @@ func (c *crowd) person(name string, turn chan struct{}) {
 		}
 		<-turn
 		if !in {
-			time.Sleep(after)
+			<-time.After(after) // of the bubble
 			continue
 		}
-		time.Sleep(c.typing)
+		<-time.After(c.typing) // of the bubble
 		turn <- struct{}{}
 		kind := newSignIn
 		if pass {
@@ -354,7 +354,7 @@ func (c *crowd) person(name string, turn chan struct{}) {
 		if ok {
 			return
 		}
-		time.Sleep(after)
+		<-time.After(after) // of the bubble
 	}
 }
 
@@ -368,11 +368,11 @@ func TestACrowdGetsInOneAfterTheOtherAndNobodyTypesInVain(t *testing.T) {
 		go func() {
 			for i := range people {
 				go c.person(fmt.Sprintf("%04d", i), turn)
-				time.Sleep(5 * time.Millisecond)
+				<-time.After(5 * time.Millisecond) // of the bubble
 			}
 		}()
 		go c.hash(each, begun.Add(135*time.Second))
-		time.Sleep(135 * time.Second)
+		<-time.After(135 * time.Second) // of the bubble
 		synctest.Wait()
 		if len(c.done) != people {
 			t.Fatalf("%d of %d are in after 135 s", len(c.done), people)
@@ -411,7 +411,7 @@ func TestAStormWithoutBackOffKeepsTheCoresAtWork(t *testing.T) {
 				}
 			}
 			most = max(most, c.g.State().Inside)
-			time.Sleep(10 * time.Millisecond)
+			<-time.After(10 * time.Millisecond) // of the bubble
 		}
 		synctest.Wait()
 		if c.idle > length/50 {
