@@ -107,7 +107,7 @@ func TestANewcomerNeverTakesThePlaceOfOneWhoWaits(t *testing.T) {
 			<-time.After(time.Millisecond) // of the bubble
 		}
 		<-time.After(time.Second) // of the bubble
-		for i := range 3 { // three places become free, and three wait
+		for i := range 3 {        // three places become free, and three wait
 			leave[i]()
 			if _, ok := g.enter(newSignIn, standing{device: "newcomer"}); ok {
 				t.Fatal("a newcomer gets in before somebody who waits")
