@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,6 +20,8 @@ type attacker struct {
 	journal  *Journal
 
 	turn sync.Mutex // held while a try is under way
+
+	patient atomic.Bool // does not replay codes: nodes that cannot know of each other would accept one each
 
 	mu       sync.Mutex
 	found    []string
@@ -79,6 +82,9 @@ func (a *attacker) guess(ctx context.Context) {
 
 // replay shows a code that has opened a session, with the right password.
 func (a *attacker) replay(ctx context.Context) {
+	if a.patient.Load() {
+		return
+	}
 	for _, r := range a.journal.last(40) {
 		a.mu.Lock()
 		done := a.replayed[r.Session] || r.Code == "" || a.now().Sub(r.At) > appStep

@@ -84,7 +84,7 @@ func (s *stage) throwOut(ctx context.Context) error {
 		return fmt.Errorf("signing in: %s", why)
 	}
 	s.people.journal.Told(r)
-	s.people.journal.Ended(r.Session)
+	s.people.journal.EndedOf(r.Account)
 	if err := s.House.Disable(ctx, s.nodes[0].Config, p.Email); err != nil {
 		return err
 	}

@@ -84,6 +84,9 @@ func eventWorkersFrozen(ctx context.Context, s *stage) error {
 	if err != nil {
 		return err
 	}
+	if n := fewest(pairs); n < enoughForPace {
+		s.result.miss("only %d sign-ins with the workers frozen or running: too few for a p99", n)
+	}
 	r, low, high := ratio(pairs, s.Pick)
 	s.result.figure("p99_ratio", r)
 	s.result.figure("p99_ratio_interval", fmt.Sprintf("%.2f–%.2f", low, high))
@@ -94,6 +97,15 @@ func eventWorkersFrozen(ctx context.Context, s *stage) error {
 		return err
 	}
 	return s.finish(ctx, 100)
+}
+
+// fewest is how many sign-ins the smaller side of all pairs has.
+func fewest(pairs []pair) int {
+	with, without := 0, 0
+	for _, p := range pairs {
+		with, without = with+len(p.with), without+len(p.without)
+	}
+	return min(with, without)
 }
 
 // alternate freezes and thaws the workers in turn.
