@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Everything Gatehouse is checked by:
 #
-#   ./test.sh               all of it, as CI does; nothing is skipped
+#   ./test.sh               all of it but the drills; nothing is skipped
 #   ./test.sh layout go     only these parts, while working (./test.sh help lists them)
+#   ./test.sh drills        a short set of drills with real processes; CI runs it too
 #
 # What the tests need and this machine lacks is installed from Debian's packages,
 # by name and said beforehand. Everything else happens in a temporary folder that
@@ -11,13 +12,14 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 parts=(format modules vet staticcheck layout generated go race browser mutations)
+alone=(drills) # only when asked for by name
 
 main() {
-	case "${1:-}" in help | -h | --help) echo "parts: ${parts[*]}"; return ;; esac
+	case "${1:-}" in help | -h | --help) echo "parts: ${parts[*]}; by name only: ${alone[*]}"; return ;; esac
 	local wanted=("$@")
 	[ $# -gt 0 ] || wanted=("${parts[@]}")
 	for part in "${wanted[@]}"; do
-		[[ " ${parts[*]} " == *" $part "* ]] || { echo "test.sh: there is no part \"$part\"; the parts are: ${parts[*]}" >&2; exit 2; }
+		[[ " ${parts[*]} ${alone[*]} " == *" $part "* ]] || { echo "test.sh: there is no part \"$part\"; the parts are: ${parts[*]}" >&2; exit 2; }
 	done
 
 	tmp=$(mktemp -d "${TMPDIR:-/tmp}/gatehouse-test.XXXXXX")
@@ -66,6 +68,7 @@ needs() {
 	for part in "$@"; do
 		case "$what:$part" in
 		postgres:go | postgres:race | postgres:mutations) return 0 ;;
+		programs:go | programs:race | programs:mutations | programs:drills) return 0 ;;
 		gcc:race) return 0 ;;
 		browser:browser | browser:mutations) return 0 ;;
 		esac
@@ -82,7 +85,7 @@ install_what_is_missing() {
 	if needs gcc "$@"; then # the race detector links C
 		command -v gcc >/dev/null || packages+=(gcc libc6-dev)
 	fi
-	if needs postgres "$@"; then
+	if needs programs "$@"; then
 		[ -n "$(postgres_bin)" ] || packages+=(postgresql)
 	fi
 	if needs browser "$@"; then
@@ -258,6 +261,12 @@ part_browser() {
 # Each control: a small mutation of the program that a named test must catch.
 part_mutations() {
 	go run ./test/mutate
+}
+
+# A short set of drills: real processes, real faults. The clock moves in some.
+part_drills() {
+	CGO_ENABLED=0 go build -tags drill -o "$tmp/gatehouse-drill" ./cmd/gatehouse
+	"$tmp/gatehouse-drill" drill short
 }
 
 main "$@"
