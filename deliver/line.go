@@ -79,6 +79,9 @@ func (l *line) wish() (outbox.Wish, bool) {
 	now := l.Now()
 	l.grow(now, busy)
 	w := outbox.Wish{Channel: l.Name, Lanes: queued - len(l.queue), PerLane: perLane, Backlog: int(l.budget)}
+	if l.budget < l.rate()/20 { // a transaction for a handful costs as much as one for many
+		w.Backlog = 0
+	}
 	if l.broken() {
 		if now.Before(l.closed) || l.quick+l.slow+len(l.queue) > 0 {
 			return w, false
@@ -96,10 +99,7 @@ func (l *line) wish() (outbox.Wish, bool) {
 // grow adds to the backlog's budget what the time since has earned, at most a
 // second's worth, and nothing while people wait.
 func (l *line) grow(now time.Time, busy bool) {
-	rate := float64(l.Rate)
-	if l.Rate == 0 {
-		rate = 1200
-	}
+	rate := l.rate()
 	if since := now.Sub(l.filled); since > 0 && !l.filled.IsZero() {
 		l.budget = min(l.budget+rate*since.Seconds(), rate)
 	} else if l.filled.IsZero() {
@@ -109,6 +109,14 @@ func (l *line) grow(now time.Time, busy bool) {
 	if busy {
 		l.budget = 0
 	}
+}
+
+// rate is how many messages of the backlog may be taken a second.
+func (l *line) rate() float64 {
+	if l.Rate == 0 {
+		return 1200
+	}
+	return float64(l.Rate)
 }
 
 func (l *line) broken() bool { return l.Shared && l.failed >= breakAt }
