@@ -172,7 +172,18 @@ func (m *Machine) Kill() error {
 func pause() { <-time.After(10 * time.Millisecond) }
 
 // Freeze stops the tree in its tracks: connections stay open and nobody answers.
-func (m *Machine) Freeze() error { return signalAll(m.tree(), syscall.SIGSTOP) }
+func (m *Machine) Freeze() error {
+	for range 100 { // a process that was just being started is found in the next round
+		if err := signalAll(m.tree(), syscall.SIGSTOP); err != nil {
+			return err
+		}
+		pause()
+		if m.Frozen() {
+			return nil
+		}
+	}
+	return errors.New("pgtemp: the server outlives SIGSTOP")
+}
 
 // Thaw lets it go on.
 func (m *Machine) Thaw() error { return signalAll(m.tree(), syscall.SIGCONT) }
