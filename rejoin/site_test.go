@@ -235,4 +235,3 @@ func (s *site) conflicts() (all []rejoin.Conflict) {
 	})
 	return all
 }
-
