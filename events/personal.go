@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 
+	"gatehouse/fault"
 	"gatehouse/id"
 	"gatehouse/seal"
 	"gatehouse/store"
@@ -54,7 +55,10 @@ func (l *Log) sealPersonal(tx *store.Tx, e Event) ([]byte, error) {
 	}
 	wrapped, err := readKey(tx, e.Account)
 	if errors.Is(err, store.ErrNoRows) {
-		return nil, fmt.Errorf("events: %s concerns an account that was not introduced", e.Kind)
+		err = fmt.Errorf("events: %s concerns an account that was not introduced", e.Kind)
+		if tx.Standby() { // which has not heard of the account yet
+			err = fault.New(fault.Unavailable, err)
+		}
 	}
 	if err != nil || len(wrapped) == 0 {
 		return nil, err

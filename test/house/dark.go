@@ -53,17 +53,27 @@ func (h *House) Light() {
 	}
 	h.line.Mend()
 	h.line.dark = false
-	h.Within(30*time.Second, "a primary that has taken over", func() bool {
-		err := h.Store.Follow(h.T.Context(), h.settle())
-		s := h.Store.State()
-		return err == nil && s.Tier == store.TierNone && s.Journal == 0
-	})
+	h.Recovers()
 	must(h.T, h.Manage.Prepare(h.T.Context())) // for a node that started in the dark
 	h.Deliver.Nudge()
 }
 
 // Follow is one round of what keeps the standby.
 func (h *House) Follow() error { return h.Store.Follow(h.T.Context(), h.settle()) }
+
+// Recovers waits until a primary that did not answer is believed again. In the dark,
+// and where there is no standby, nothing happens.
+func (h *House) Recovers() {
+	h.T.Helper()
+	if h.line == nil || h.line.dark {
+		return
+	}
+	h.Within(30*time.Second, "a primary that has taken over", func() bool {
+		err := h.Follow()
+		s := h.Store.State()
+		return err == nil && s.Tier == store.TierNone && s.Journal == 0
+	})
+}
 
 // IsDark tells whether the primary is gone.
 func (h *House) IsDark() bool { return h.line != nil && h.line.dark }

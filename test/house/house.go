@@ -226,6 +226,9 @@ func (h *House) build(node id.Node) {
 		Origin: Origin, Product: "Harbour Books", Now: h.Clock.Now, Rand: rand.Reader, Nudge: h.Deliver.Nudge}
 	if !o.Unprepared && !h.IsDark() {
 		must(t, h.Manage.Prepare(t.Context()))
+		if h.line != nil {
+			must(t, h.Follow())
+		}
 	}
 	var submit web.Submitter = h.Flow
 	if o.WrapFlow != nil {

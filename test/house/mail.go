@@ -76,6 +76,19 @@ func (h *House) Link(email string, kind outbox.Kind) string {
 	return h.Secret("the token of a mailed link", token)
 }
 
+// LinkNow is Link where nothing runs beside the requests: the mails of this moment
+// are sent, and no others.
+func (h *House) LinkNow(email string, kind outbox.Kind) string {
+	h.T.Helper()
+	ctx, stop := context.WithCancel(h.T.Context())
+	var wait sync.WaitGroup
+	wait.Go(func() { h.Deliver.Run(ctx) })
+	token := h.Link(email, kind)
+	stop()
+	wait.Wait()
+	return token
+}
+
 // Settled waits until nothing is left to be mailed.
 func (h *House) Settled() {
 	h.T.Helper()

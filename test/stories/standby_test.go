@@ -118,6 +118,21 @@ func TestTheDatabaseDiesInTheMiddleOfASignInAndThePersonNoticesNothing(t *testin
 	}
 }
 
+// A standby that has not heard of somebody yet must not judge them.
+func TestSomebodyTheStandbyHasNotHeardOfIsAskedToWait(t *testing.T) {
+	for _, point := range []string{store.FaultBefore, store.FaultCommit, store.FaultAfter} {
+		broken := &breaks{}
+		h := withStandby(t, func(o *house.Options) { o.Quiet, o.Store = true, func(s *store.Options) { s.Fault = broken.fault } })
+		alice := h.Person("alice")
+		broken.then = h.Cut
+		broken.arm(point, 2)
+		alice.ShowsPassword().Waits()
+		h.Light()
+		alice.ShowsPassword().Asks("totp")
+		alice.ShowsCode(alice.NextCode()).Asks("done")
+	}
+}
+
 // follow lets the standby have all that was done so far.
 func follow(t *testing.T, h *house.House) {
 	t.Helper()
