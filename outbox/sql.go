@@ -108,10 +108,11 @@ func lanes(tx *store.Tx, query string, args ...any) ([]string, error) {
 	return all, rows.Err()
 }
 
-// selectLane reads the oldest messages of a lane that are due.
+// selectLane reads the oldest messages of a lane that are due. The "+ 0" keeps the
+// planner from walking the whole backlog by due_at.
 func selectLane(tx *store.Tx, c Channel, lane string, now time.Time, limit int) ([]row, error) {
 	rows, err := tx.Rows(`SELECT id, kind, COALESCE(account, ''), lane, payload, made_at, due_at, expires_at, tries FROM outbox
-		WHERE channel = $1 AND lane = $2 AND due_at <= $3 AND expires_at > $3 AND `+open+` ORDER BY made_at, id LIMIT $4`+tx.ForUpdate(),
+		WHERE channel = $1 AND lane = $2 AND due_at + 0 <= $3 AND expires_at > $3 AND `+open+` ORDER BY made_at, id LIMIT $4`+tx.ForUpdate(),
 		string(c), lane, store.Micros(now), limit)
 	if err != nil {
 		return nil, err
