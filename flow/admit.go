@@ -98,13 +98,24 @@ func (f *Flow) classOf(in Input, p place, now time.Time) class {
 	case ForgotPassword, AskUnlock, ResendLink, OpenLink:
 		return rest
 	}
-	if a, err := f.open(in.Attempt, in.Who); err == nil && a.Account != "" || in.Do == ProveAfresh && in.Session != nil {
+	if in.Do == ProveAfresh && in.Session != nil || f.inProgress(in) {
 		return inProgress
 	}
 	if now.Before(p.Pass) {
 		return passed
 	}
 	return newSignIn
+}
+
+// inProgress tells a step of an attempt in which something was shown. A password
+// for another name is not: one account would open the door to a crowd that guesses.
+func (f *Flow) inProgress(in Input) bool {
+	a, err := f.open(in.Attempt, in.Who)
+	if err != nil || a.Account == "" {
+		return false
+	}
+	_, same := goesOn(a, in.Email)
+	return same || in.Do != ShowPassword
 }
 
 // wait turns somebody away and keeps their place in the line.

@@ -117,6 +117,16 @@ func TestOnlyWhatWeSealedMakesAStepUrgent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	a.At = Code
+	beyond, err := b.seal(a, who)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.At, a.Email = Password, "alice@quay.example"
+	linked, err := b.seal(a, who)
+	if err != nil {
+		t.Fatal(err)
+	}
 	now := b.clock.Now()
 	good := place{Since: now, Pass: now.Add(time.Minute)}
 	for _, row := range []struct {
@@ -130,6 +140,9 @@ func TestOnlyWhatWeSealedMakesAStepUrgent(t *testing.T) {
 		{"a password of one who was asked in", Input{Do: ShowPassword}, good, passed},
 		{"a pass that has run out", Input{Do: ShowPassword}, place{Since: now, Pass: now}, newSignIn},
 		{"an attempt in which nothing was shown", Input{Do: ShowPassword, Attempt: bare}, place{}, newSignIn},
+		{"a password of the one a link was mailed to", Input{Do: ShowPassword, Attempt: linked, Email: "Alice@quay.example"}, place{}, inProgress},
+		{"a password of somebody else, with that attempt", Input{Do: ShowPassword, Attempt: linked, Email: "bob@quay.example"}, place{}, newSignIn},
+		{"a password of anybody, with an attempt that is past it", Input{Do: ShowPassword, Attempt: beyond, Email: "bob@quay.example"}, place{}, newSignIn},
 		{"a code with an attempt of ours", Input{Do: ShowCode, Attempt: shown}, place{}, inProgress},
 		{"a code with an attempt of another's", Input{Do: ShowCode, Attempt: shown, Who: b.who()}, place{}, newSignIn},
 		{"a code without an attempt", Input{Do: ShowCode, Attempt: "attempt"}, place{}, newSignIn},

@@ -60,14 +60,21 @@ func (f *Flow) attemptFor(in Input) (attempt, string, error) {
 	if err != nil && in.Email == "" {
 		return a, "", err
 	}
-	if err != nil || a.At != Password || a.Account == "" {
-		return f.begin(SignIn, in), key, nil
-	}
-	own, err := accounts.Canonical(a.Email)
-	if err == nil && (in.Email == "" || own == key || a.Purpose == Fresh) {
+	if own, ok := goesOn(a, in.Email); err == nil && ok {
 		return a, own, nil
 	}
 	return f.begin(SignIn, in), key, nil
+}
+
+// goesOn tells whether a password typed with a name belongs to an attempt, and by
+// what its tries are counted then. Any other begins a new one.
+func goesOn(a attempt, email string) (key string, ok bool) {
+	key, err := accounts.Canonical(a.Email)
+	if err != nil || a.At != Password || a.Account == "" {
+		return "", false
+	}
+	typed, err := accounts.Canonical(email)
+	return key, email == "" || err == nil && typed == key || a.Purpose == Fresh
 }
 
 // bounded makes of an impossible name one that can be counted and asked for, and
