@@ -28,6 +28,9 @@ func (sb *standby) journalise(t *Tx) error {
 	if sb.primaryDown() == nil {
 		return errFlipped
 	}
+	if sb.tornBy(e.ID) {
+		return errTorn
+	}
 	if refused := sb.claim(t.ctx, e); len(refused) > 0 {
 		return &claimed{refused}
 	}
@@ -39,6 +42,7 @@ func (sb *standby) journalise(t *Tx) error {
 		sb.o.Log.Error("the journal of the standby cannot be written; nothing more is decided on it", "error", err)
 		return unavailable(fmt.Errorf("writing the journal: %w", err))
 	}
+	sb.tear(e)
 	sb.added(e)
 	if sb.peers != nil {
 		sb.peers.Tell(e)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/id"
@@ -122,6 +123,7 @@ type standby struct {
 	journal *journal
 	claims  claims
 	nudge   chan struct{} // wakes Follow's loop
+	torn    atomic.Pointer[Entry]
 
 	turn sync.Mutex // one round of Follow at a time
 
@@ -201,7 +203,12 @@ func (s *Store) essential(ctx context.Context, class func(*Store) pool, fn func(
 				return err
 			}
 		}
-		again := errors.Is(err, errFlipped) || errors.Is(err, errClaimed)
+		if errors.Is(err, errTorn) {
+			if err := sb.mend(ctx); err != nil {
+				return err
+			}
+		}
+		again := errors.Is(err, errFlipped) || errors.Is(err, errClaimed) || errors.Is(err, errTorn)
 		if !again || tries > 3 {
 			return orOutage(err, again, down)
 		}
@@ -237,7 +244,11 @@ func (sb *standby) call(ctx context.Context, p pool, c call, fn func(*Tx) error)
 	if why := sb.unusable(); why != "" {
 		return unavailable(fmt.Errorf("the primary does not answer, and the standby is not to be used: %s", why))
 	}
-	return sb.copy.runCall(ctx, p, c, fn)
+	err := sb.copy.runCall(ctx, p, c, fn)
+	if err == nil {
+		sb.joined(c.name)
+	}
+	return err
 }
 
 // Why a standby is not to be used.
@@ -303,6 +314,7 @@ func (sb *standby) flip(ctx context.Context, settle Settle) error {
 	if err := sb.handOver(ctx, settle, 0); err != nil {
 		return err
 	}
+	sb.torn.Store(nil) // the primary has it, and the feed brings it
 	sb.mu.Lock()
 	dark := sb.primary.now().Sub(sb.state.Since)
 	sb.up, sb.state.Since = true, sb.primary.now()
