@@ -235,6 +235,9 @@ func settles(t *testing.T, h *house.House, p *house.Person) {
 	if n := h.Count("sessions", "account = $1 AND ended_at IS NULL", string(p.Account)); n != 1 {
 		t.Errorf("%d sessions are open", n)
 	}
+	if n := h.Count("(SELECT session FROM events WHERE account = $1 AND kind IN ('signin.succeeded', 'fresh.proved') GROUP BY session HAVING COUNT(*) > 1) AS twice", "1 = 1", string(p.Account)); n != 0 {
+		t.Errorf("%d sessions are recorded twice", n)
+	}
 	later := p.Elsewhere("198.51.100.77")
 	later.SignsIn()
 }
