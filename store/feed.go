@@ -195,7 +195,7 @@ func (sb *standby) readChanges(tx *Tx, found *news) error {
 			found.applied[c.seq] = true
 		}
 	}
-	if err := tx.Row(`SELECT COUNT(*) FROM nodes WHERE seen_at > $1`, Micros(tx.Now().Add(-aliveFor))).Scan(&found.share); err != nil {
+	if found.share, err = tx.aliveAt(tx.Now()); err != nil {
 		return err
 	}
 	return tx.fetch(distinct(fresh), found)
@@ -203,6 +203,12 @@ func (sb *standby) readChanges(tx *Tx, found *news) error {
 
 // aliveFor is how long a node that says nothing still counts as one.
 const aliveFor = 10 * time.Minute
+
+// aliveAt counts the nodes that were alive at a moment.
+func (t *Tx) aliveAt(at time.Time) (n int, err error) {
+	err = t.Row(`SELECT COUNT(*) FROM nodes WHERE seen_at > $1`, Micros(at.Add(-aliveFor))).Scan(&n)
+	return n, err
+}
 
 // feedHorizon is the place before which nothing more will appear.
 func (t *Tx) feedHorizon() (int64, error) {

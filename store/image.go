@@ -232,6 +232,24 @@ func (img Image) row(has map[string]bool) (row, error) {
 	return r, nil
 }
 
+// isOf refuses an image whose key is not its row's: written under the one, it would
+// cover the other.
+func (img Image) isOf(r row) error {
+	values, err := keyValues(img.Key)
+	if err != nil {
+		return err
+	}
+	if len(values) != len(keys[img.Table]) {
+		return fmt.Errorf("store: a key of %q with %d columns", img.Table, len(values))
+	}
+	for i, c := range keys[img.Table] {
+		if has, given := r[c]; !given || has != values[i] {
+			return fmt.Errorf("store: a row of %q that is another than its key says", img.Table)
+		}
+	}
+	return nil
+}
+
 type base64Bytes struct {
 	B string `json:"b"`
 }

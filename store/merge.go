@@ -127,6 +127,9 @@ func (t *Tx) apply(img Image) (found *Conflict, err error) {
 	for _, c := range notHanded[img.Table] {
 		delete(comes, c)
 	}
+	if err := img.isOf(comes); err != nil {
+		return nil, err
+	}
 	here, err := t.row(img.Table, img.Key)
 	switch {
 	case err != nil, here == nil && rule.present:

@@ -46,8 +46,23 @@ func (sb *standby) resync(ctx context.Context, to meta, settle Settle) error {
 	sb.state.Resyncs++
 	sb.mu.Unlock()
 	sb.saved = start
+	if err := sb.recall(ctx); err != nil {
+		return err
+	}
 	sb.o.Log.Info("the standby was built from the primary", "took", sb.primary.now().Sub(start).String())
 	return nil
+}
+
+// recall counts, from the copy alone, the nodes that were alive when it was last
+// fed: among them limits are divided.
+func (sb *standby) recall(ctx context.Context) error {
+	return sb.copy.runCall(ctx, sb.copy.background.read, sb.copy.newCall(sb.primary.deadline), func(tx *Tx) error {
+		n, err := tx.aliveAt(Time(sb.meta.FollowedAt))
+		sb.mu.Lock()
+		defer sb.mu.Unlock()
+		sb.share = n
+		return err
+	})
 }
 
 // quietlyLong is quietly for a transaction that takes its time. It runs inside

@@ -162,7 +162,7 @@ func (s *Store) openStandby(o Options) error {
 	}
 	sb.look()
 	s.standby = sb
-	return sb.redo()
+	return errors.Join(sb.redo(), sb.recall(context.Background()))
 }
 
 func (sb *standby) close() error {

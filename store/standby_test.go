@@ -514,3 +514,22 @@ func TestAStandbyMayBeNamedFromWhereTheProcessStands(t *testing.T) {
 		t.Errorf("%v, %s", err, n.log)
 	}
 }
+
+func TestANodeThatStartsInTheDarkSharesLimitsWithThoseItKnew(t *testing.T) {
+	n := withStandby(t, nil)
+	must(t, n.SeenNow(t.Context()))
+	must(t, n.Do(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.Exec(`INSERT INTO nodes (id, started_at, seen_at, program) VALUES ('b', 1, $1, 't'), ('long gone', 1, 1, 't')`, store.Micros(tx.Now()))
+		return err
+	}))
+	n.follows()
+	n.now.Set(n.now.Now().Add(3 * time.Second))
+	n.follows()
+	n.wire.Cut()
+	n.restarts()
+	var share int
+	must(t, n.Essential(t.Context(), func(tx *store.Tx) error { share = tx.Share(); return nil }))
+	if share != 2 {
+		t.Errorf("limits are divided among %d", share)
+	}
+}

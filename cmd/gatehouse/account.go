@@ -255,9 +255,10 @@ type AccountDisable struct{ change }
 
 // Run disables.
 func (c *AccountDisable) Run(ctx context.Context, p *program) error {
-	return c.run(ctx, p, " Their sessions are over and their links spent.", func(h *house) (accounts.Account, error) {
+	err := c.run(ctx, p, " Their sessions are over and their links spent.", func(h *house) (accounts.Account, error) {
 		return h.manage.Disable(ctx, c.Email, c.Reason, events.Operator)
 	})
+	return c.orOnStandby(ctx, p, "disable", err)
 }
 
 // AccountEnable lets a disabled person in again.
@@ -275,9 +276,10 @@ type AccountLock struct{ change }
 
 // Run locks.
 func (c *AccountLock) Run(ctx context.Context, p *program) error {
-	return c.run(ctx, p, " Their sessions are over. To let them in again: gatehouse account unlock", func(h *house) (accounts.Account, error) {
+	err := c.run(ctx, p, " Their sessions are over. To let them in again: gatehouse account unlock", func(h *house) (accounts.Account, error) {
 		return h.manage.Lock(ctx, c.Email, c.Reason, events.Operator)
 	})
+	return c.orOnStandby(ctx, p, "lock", err)
 }
 
 // AccountUnlock lets a locked person in again.

@@ -208,6 +208,7 @@ func (s *server) opened(ctx context.Context, public, management net.Addr) {
 	}
 	notify("READY=1")
 	s.loops.wait.Go(func() { s.recordStart(ctx) })
+	s.loops.wait.Go(func() { s.control(ctx) })
 	if s.options.onOpen != nil {
 		s.options.onOpen(s.l.Origin)
 	}
