@@ -175,6 +175,9 @@ func (l *load) finish(ctx context.Context, p *Person, token, from string) {
 			body["code"], _, err = p.use(l.phone())
 		case "new-password":
 			body["password"] = fresh
+		default:
+			l.note(Reset, begun, "link: asks for "+a.Next, false)
+			return
 		}
 		if err == nil {
 			a, err = l.client.ask(ctx, call{method: "POST", path: path, from: from, body: body})

@@ -80,8 +80,8 @@ func (s *stage) collect(ctx context.Context) (t expiring, err error) {
 		t.attempts = append(t.attempts, held{p, a.Attempt, a.Device})
 	}
 	p, begun := s.crowd.keep(), s.Now()
-	if _, err := c.forgot(ctx, p.Email, c.network()); err != nil {
-		return t, err
+	if a, err := c.forgot(ctx, p.Email, c.network()); err != nil || a.Status != http.StatusOK {
+		return t, fmt.Errorf("asking for a reset: %s, %w", a.why(), err)
 	}
 	waiting, cancel := context.WithTimeout(ctx, 4*mailPatience)
 	defer cancel()
@@ -205,6 +205,7 @@ func (s *stage) pastSessions() {
 // finishMoved is finish where codes do not fit while the clock is wrong by more
 // than a step: those refusals are right.
 func (s *stage) finishMoved(ctx context.Context) error {
+	s.people.end()
 	s.people.samples.forgive("code: wrong-code")
 	s.people.samples.forgive("code: too-many-tries")
 	s.people.samples.forgive("not-signed-in")

@@ -57,10 +57,10 @@ func oneNodeCutOff(ctx context.Context, s *stage) error {
 	if err := s.undone(ctx, m); err != nil {
 		return err
 	}
-	s.attack.patient.Store(false)
 	if err := s.handedOver(ctx); err != nil {
 		return err
 	}
+	s.attack.patient.Store(false)
 	if err := s.settle(ctx, time.Minute); err != nil {
 		return err
 	}

@@ -137,6 +137,7 @@ func (s *stage) sheds(during []Sample) {
 // finishOverloaded is finish for more people than the machine can take: being
 // told to wait is no failure then.
 func (s *stage) finishOverloaded(ctx context.Context) error {
+	s.people.end()
 	s.people.samples.forgive("password: busy")
 	return s.finish(ctx, 99.9)
 }

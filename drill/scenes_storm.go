@@ -91,7 +91,7 @@ func lockoutAttack(ctx context.Context, s *stage) error {
 	attacking, stop := context.WithCancel(ctx)
 	defer stop()
 	var g *guesses
-	begin := func() error { g = s.guessAt(attacking, append(owners, away...), 20*s.load()); return nil }
+	begin := func() error { g = s.guessAt(attacking, append(owners, away...), 6*s.load()); return nil }
 	if err := s.breaks("guessing at everybody", begin, func() error { return wait(ctx, time.Second) }); err != nil {
 		return err
 	}
@@ -259,6 +259,7 @@ func loginStorm(ctx context.Context, s *stage) error {
 	}
 	s.people.start(ctx, Rates{Checks: s.rates.Checks, SignIns: 0.2})
 	s.storm(ctx, crowd, capacity)
+	s.people.end()
 	s.people.samples.forgive("password: busy")
 	s.people.samples.forgiveBetween(s.faultAt, s.healedAt)
 	return s.finish(ctx, 99.9)

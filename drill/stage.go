@@ -357,6 +357,9 @@ func (s *stage) finish(ctx context.Context, signIns float64) error {
 	if !kept(failures(checks), len(checks), 99.99) {
 		r.miss("%d of %d session checks failed: %v", failures(checks), len(checks), reasons(checks))
 	}
+	if n := failures(s.people.samples.between(Reset, s.faultAt, time.Time{})); n > 0 {
+		r.figure("resets_failed", n)
+	}
 	s.firstFailure()
 	if n := s.people.skipped.Load(); n > 0 {
 		r.miss("%d operations could not be begun: %d were waiting for an answer", n, mostUnderWay)
