@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -243,7 +244,7 @@ func (img Image) isOf(r row) error {
 		return fmt.Errorf("store: a key of %q with %d columns", img.Table, len(values))
 	}
 	for i, c := range keys[img.Table] {
-		if has, given := r[c]; !given || has != values[i] {
+		if has, given := r[c]; !given || !reflect.DeepEqual(has, values[i]) {
 			return fmt.Errorf("store: a row of %q that is another than its key says", img.Table)
 		}
 	}

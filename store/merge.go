@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -187,7 +188,7 @@ func (t *Tx) join(img Image, m joining, here, comes row) error {
 		if !given {
 			continue
 		}
-		if joint := with(here[c], v); joint != here[c] {
+		if joint := with(here[c], v); !reflect.DeepEqual(joint, here[c]) { // forged ones may hold bytes, which == does not take
 			set[c] = joint
 		}
 	}

@@ -1,0 +1,53 @@
+package store_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"gatehouse/store"
+)
+
+// A row is written under the key it is told by: else a peer, or whoever writes into
+// the journal's folder, could put one over another that is there.
+func TestAnImageThatIsOfAnotherRowThanItsKeySaysIsNotTaken(t *testing.T) {
+	n := withStandby(t, nil)
+	exec := func(q string) func(*store.Tx) error {
+		return func(tx *store.Tx) error { _, err := tx.Exec(q); return err }
+	}
+	must(t, n.Do(t.Context(), exec(`INSERT INTO revocations (kind, subject, epoch, until, made_at, version, node) VALUES ('session', 's', 0, 99, 1, 1, 'n')`)))
+	n.follows()
+	n.wire.Cut()
+	n.uses("code", "alice")
+	image := func(table, key, columns string) store.Image {
+		img := store.Image{Table: table, Key: json.RawMessage(key)}
+		must(t, json.Unmarshal([]byte(columns), &img.Columns))
+		return img
+	}
+	for _, row := range []struct {
+		name string
+		img  store.Image
+	}{
+		{"a revocation over another", image("revocations", `["session","else"]`, `{"kind":"session","subject":"s","epoch":0,"until":2,"made_at":2,"version":1,"node":"m"}`)},
+		{"a code over another", image("totp_used", `["code",8]`, `{"authenticator":"code","step":7,"used_by":"mallory","made_at":1,"node":"m"}`)},
+		{"a key of bytes", image("totp_used", `[{"b":"eA=="},8]`, `{"authenticator":{"b":"eA=="},"step":9,"used_by":"mallory","made_at":1,"node":"m"}`)},
+		{"a row without its key", image("totp_used", `["code",9]`, `{"authenticator":"code","used_by":"mallory","made_at":1,"node":"m"}`)},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if err := n.Heard(t.Context(), store.Entry{ID: row.name, Node: "other", Rows: []store.Image{row.img}}); err == nil {
+				t.Error("it was taken")
+			}
+		})
+	}
+	must(t, n.EssentialRead(t.Context(), func(tx *store.Tx) error {
+		var until int64
+		var by string
+		if err := tx.Row(`SELECT until FROM revocations WHERE subject = 's'`).Scan(&until); err != nil {
+			return err
+		}
+		err := tx.Row(`SELECT used_by FROM totp_used WHERE step = 7`).Scan(&by)
+		if until != 99 || by != "alice" {
+			t.Errorf("the revocation ends at %d, the code is used by %q", until, by)
+		}
+		return err
+	}))
+}
