@@ -6,92 +6,18 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"gatehouse/fault"
+	"gatehouse/manage"
 	"gatehouse/store/storetest"
 	"gatehouse/web"
 )
-
-// passage is a way to a PostgreSQL that can be closed.
-type passage struct {
-	dsn    string
-	mu     sync.Mutex
-	closed bool
-	open   map[net.Conn]bool
-}
-
-// newPassage makes a socket that leads to the PostgreSQL of a DSN.
-func newPassage(t *testing.T, dsn string) *passage {
-	t.Helper()
-	u, err := url.Parse(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := u.Query()
-	target := filepath.Join(q.Get("host"), ".s.PGSQL.5432")
-	dir, err := os.MkdirTemp("/dev/shm", "gh-passage-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	l, err := net.Listen("unix", filepath.Join(dir, ".s.PGSQL.5432"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	q.Set("host", dir)
-	u.RawQuery = q.Encode()
-	p := &passage{dsn: u.String(), open: map[net.Conn]bool{}}
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go p.pass(c, target)
-		}
-	}()
-	return p
-}
-
-func (p *passage) pass(here net.Conn, target string) {
-	defer here.Close()
-	p.mu.Lock()
-	closed := p.closed
-	p.mu.Unlock()
-	if closed {
-		return
-	}
-	there, err := net.Dial("unix", target)
-	if err != nil {
-		return
-	}
-	defer there.Close()
-	p.mu.Lock()
-	p.open[here], p.open[there] = true, true
-	p.mu.Unlock()
-	go func() { _, _ = io.Copy(there, here); there.Close() }()
-	_, _ = io.Copy(here, there)
-}
-
-func (p *passage) set(closed bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.closed = closed
-	for c := range p.open {
-		c.Close()
-	}
-	clear(p.open)
-}
 
 // readiness is what /readyz says now.
 func readiness(t *testing.T, management string) (code int, answer struct {
@@ -120,12 +46,14 @@ func statusNow(t *testing.T, management string) web.Status {
 	return *st
 }
 
+const outageEmail = "olga@example.com"
+
 // The primary goes, then comes back: the node stays ready, says T2 everywhere, and
 // its canary signs in on the standby meanwhile.
 func TestANodeWhosePrimaryGoesSaysSoAndStaysReady(t *testing.T) {
-	way := newPassage(t, storetest.Postgres(t))
+	way := storetest.NewWire(t, storetest.Postgres(t))
 	public, management := freeAddress(t), freeAddress(t)
-	l := trialAt(t, way.dsn, "origin: http://localhost\nlisten: "+public+"\nmanagement: {listen: "+management+"}\npasswords: {memory_kib: 8192, time: 1}\ncanary: {every: 1s}\n")
+	l := trialAt(t, way.DSN, "origin: http://localhost\nlisten: "+public+"\nmanagement: {listen: "+management+"}\npasswords: {memory_kib: 8192, time: 1}\ncanary: {every: 1s}\n")
 	h, err := openHouse(t.Context(), l, newLog(t.Output(), "text", "error"), resident())
 	if err != nil {
 		t.Fatal(err)
@@ -135,12 +63,16 @@ func TestANodeWhosePrimaryGoesSaysSoAndStaysReady(t *testing.T) {
 	left := make(chan error, 1)
 	go func() { left <- serve(ctx, h, serveOptions{mode: "serve"}) }()
 	eventually(t, "ready", func() bool { return statusOfURL("http://"+management+"/readyz") == http.StatusOK })
+	add := &AccountAdd{Email: outageEmail, Role: "bookkeeper"}
+	if err := add.Run(t.Context(), &program{in: os.Stdin, out: t.Output(), err: t.Output(), configFile: l.File}); err != nil {
+		t.Fatal(err)
+	}
 	eventually(t, "a standby", func() bool { return h.store.State().Usable })
 	made := statusNow(t, management).Canary.At
 	eventually(t, "a standby that knows the canary", func() bool { return h.store.State().FollowedAt.After(made) })
 	eventually(t, "well", func() bool { return statusNow(t, management).Status == "well" })
 
-	way.set(true)
+	way.Cut()
 	eventually(t, "the canary signs in on the standby", func() bool {
 		st := statusNow(t, management)
 		return st.Tier == "T2" && st.Canary.Works && st.Canary.Standby
@@ -173,8 +105,9 @@ func TestANodeWhosePrimaryGoesSaysSoAndStaysReady(t *testing.T) {
 			t.Errorf("no line %s", line)
 		}
 	}
+	keepsOut(t, h)
 
-	way.set(false)
+	way.Mend()
 	eventually(t, "well again", func() bool { return statusNow(t, management).Status == "well" })
 	stop()
 	if err := <-left; err != nil {
@@ -319,5 +252,26 @@ func TestDoctorAsksTheServer(t *testing.T) {
 	d.running(t.Context())
 	if len(d.findings) != 1 || d.findings[0].Status != warning {
 		t.Errorf("a server that does not answer: %+v", d.findings)
+	}
+}
+
+// keepsOut disables somebody while the database is away, as an operator does: the
+// command has no standby and asks the server, through a socket of their own.
+func keepsOut(t *testing.T, h *house) {
+	t.Helper()
+	var out bytes.Buffer
+	p := &program{in: os.Stdin, out: &out, err: t.Output(), configFile: h.l.File}
+	err := (&AccountDisable{change{Email: outageEmail}}).Run(t.Context(), p)
+	if err != nil || !strings.Contains(out.String(), outageEmail+" is disabled here.") {
+		t.Errorf("disabling in the dark: %v, %q", err, out.String())
+	}
+	if err := (&AccountLock{change{Email: "nobody@example.com"}}).Run(t.Context(), p); err == nil || errors.Is(err, manage.ErrNoAccount) {
+		t.Errorf("that a standby knows nobody of that name proves nothing: %v", err)
+	}
+	if err := (&AccountEnable{change{Email: outageEmail}}).Run(t.Context(), p); fault.Of(err) != fault.Unavailable {
+		t.Errorf("let in again in the dark: %v", err)
+	}
+	if st, err := os.Stat(controlPath(h.l.DataDir)); err != nil || st.Mode().Perm() != 0o600 {
+		t.Errorf("the socket is open to others: %v, %v", st, err)
 	}
 }
