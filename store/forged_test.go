@@ -1,7 +1,9 @@
 package store_test
 
 import (
+	"database/sql"
 	"encoding/json"
+	"path/filepath"
 	"testing"
 
 	"gatehouse/store"
@@ -47,6 +49,49 @@ func TestAnImageThatIsOfAnotherRowThanItsKeySaysIsNotTaken(t *testing.T) {
 		err := tx.Row(`SELECT used_by FROM totp_used WHERE step = 7`).Scan(&by)
 		if until != 99 || by != "alice" {
 			t.Errorf("the revocation ends at %d, the code is used by %q", until, by)
+		}
+		return err
+	}))
+}
+
+// Whoever writes into the folder, a bad disk included, makes no facts and keeps no
+// others from being handed over.
+func TestAJournalEntryThatIsDamagedOrForgedIsParkedAndStopsNoOther(t *testing.T) {
+	n := withStandby(t, nil)
+	n.wire.Cut()
+	n.uses("damaged", "alice")
+	n.uses("good", "bob")
+	must(t, n.Close())
+	forged := `{"id":"forged","node":"m","schema":3,"made_at":"2026-01-01T00:00:00Z","rows":[{"table":"totp_used","key":["forged",7],
+		"columns":{"authenticator":"forged","step":7,"used_by":"mallory","made_at":1,"node":"m"}}]}`
+	db, err := sql.Open("sqlite", filepath.Join(n.dir, "journal.db"))
+	must(t, err)
+	for _, q := range []string{
+		`UPDATE entries SET body = X'00' || SUBSTR(body, 2) WHERE seq = (SELECT MIN(seq) FROM entries)`,
+		`INSERT INTO entries (id, made_at, body, state, why) VALUES ('forged', 1, CAST('` + forged + `' AS BLOB), '', '')`,
+		`INSERT INTO entries (id, made_at, body, state, why) SELECT 'again', 1, body, '', '' FROM entries WHERE seq = 2`,
+	} {
+		_, err := db.Exec(q)
+		must(t, err)
+	}
+	must(t, db.Close())
+	n.restarts()
+	if n.uses("good", "mallory") {
+		t.Error("a code used before the restart is good again")
+	}
+	n.wire.Mend()
+	eventually(t, func() error { return n.Follow(t.Context(), nil) })
+	if s := n.State(); s.Parked != 3 || s.Journal != 0 || s.Tier != store.TierNone {
+		t.Errorf("%+v", s)
+	}
+	if n.usedBy("good") != "bob" {
+		t.Error("the good one did not arrive")
+	}
+	must(t, n.Read(t.Context(), func(tx *store.Tx) error {
+		var all int64
+		err := tx.Row(`SELECT COUNT(*) FROM totp_used`).Scan(&all)
+		if all != 1 {
+			t.Errorf("%d codes are used on the primary", all)
 		}
 		return err
 	}))

@@ -196,6 +196,9 @@ const handTime = 5 * time.Second
 
 // hand applies one entry unless it was applied before.
 func (t *Tx) hand(e Entry, settle Settle) (conflicts int, err error) {
+	if e.damaged != nil {
+		return 0, e.damaged
+	}
 	fresh, err := t.Exec(`INSERT INTO handed (entry, from_node, made_at, handed_at, rows_in, conflicts) VALUES ($1, $2, $3, $4, $5, 0)
 		ON CONFLICT (entry) DO NOTHING`, e.ID, string(e.Node), Micros(e.MadeAt), Micros(t.Now()), len(e.Rows))
 	if err != nil || fresh == 0 {

@@ -20,6 +20,7 @@ import (
 type journal struct {
 	db   *sql.DB
 	path string
+	keys *seal.Keys // each entry is sealed for its id: what a bad disk or a stranger wrote is no fact
 }
 
 // journalSchema is fixed: entries say themselves which schema their rows are of,
@@ -45,21 +46,21 @@ func openJournal(path string, keys *seal.Keys) (*journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &journal{db, path}
-	if err := j.check(keys); err != nil {
+	j := &journal{db, path, keys}
+	if err := j.check(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return j, nil
 }
 
-func (j *journal) check(keys *seal.Keys) error {
+func (j *journal) check() error {
 	if err := whole(j.db); err != nil {
 		return err
 	}
 	if _, err := j.db.Exec(journalSchema); err != nil {
 		return err
 	}
-	return ours(j.db, keys, "journal")
+	return ours(j.db, j.keys, "journal")
 }
 
 func (j *journal) close() error { return j.db.Close() }
@@ -120,30 +121,48 @@ func (j *journal) append(ctx context.Context, e Entry) error {
 	if err != nil {
 		return err
 	}
+	sealed, err := j.keys.Seal(bodyPlace(e.ID), body)
+	if err != nil {
+		return err
+	}
 	_, err = j.db.ExecContext(ctx, `INSERT INTO entries (id, made_at, body, state, why) VALUES ($1, $2, $3, '', '')
-		ON CONFLICT (id) DO UPDATE SET body = excluded.body, made_at = excluded.made_at WHERE entries.state = ''`, e.ID, Micros(e.MadeAt), body)
+		ON CONFLICT (id) DO UPDATE SET body = excluded.body, made_at = excluded.made_at WHERE entries.state = ''`, e.ID, Micros(e.MadeAt), sealed)
 	return err
+}
+
+func bodyPlace(entry string) seal.Place {
+	return seal.Place{Table: "journal", Row: entry, Column: "body"}
+}
+
+// read opens an entry. One that is damaged or not ours is told apart by damaged: it
+// is parked when its turn comes, and stops no other.
+func (j *journal) read(id string, sealed []byte) (e Entry) {
+	body, err := j.keys.Open(bodyPlace(id), sealed)
+	if err == nil {
+		err = json.Unmarshal(body, &e)
+	}
+	if err != nil {
+		return Entry{ID: id, damaged: fmt.Errorf("store: an entry of the journal is damaged or not ours: %w", err)}
+	}
+	return e
 }
 
 // waiting returns up to limit entries that the primary does not have, in order,
 // after the first few.
 func (j *journal) waiting(ctx context.Context, first, limit int) ([]Entry, error) {
-	rows, err := j.db.QueryContext(ctx, `SELECT body FROM entries WHERE state = '' ORDER BY seq LIMIT $1 OFFSET $2`, limit, first)
+	rows, err := j.db.QueryContext(ctx, `SELECT id, body FROM entries WHERE state = '' ORDER BY seq LIMIT $1 OFFSET $2`, limit, first)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	var all []Entry
 	for rows.Next() {
+		var id string
 		var body []byte
-		var e Entry
-		if err := rows.Scan(&body); err != nil {
+		if err := rows.Scan(&id, &body); err != nil {
 			return nil, err
 		}
-		if err := json.Unmarshal(body, &e); err != nil {
-			return nil, err
-		}
-		all = append(all, e)
+		all = append(all, j.read(id, body))
 	}
 	return all, rows.Err()
 }

@@ -214,6 +214,9 @@ func differs(here, comes row) bool {
 // applyAll joins entries with this database and forgets what they met.
 func (t *Tx) applyAll(entries []Entry) error {
 	for _, e := range entries {
+		if e.damaged != nil {
+			return e.damaged
+		}
 		for _, img := range e.Rows {
 			if _, err := t.apply(img); err != nil {
 				return err

@@ -59,6 +59,8 @@ type Entry struct {
 	Schema int64     `json:"schema"` // version of the schema its rows are in
 	MadeAt time.Time `json:"made_at"`
 	Rows   []Image   `json:"rows"`
+
+	damaged error // it could not be read from the journal
 }
 
 // Image is a row as it was when its transaction committed.

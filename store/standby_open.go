@@ -144,8 +144,27 @@ func (sb *standby) redo() error {
 			return errors.Join(err, sb.count(ctx))
 		}
 		done += len(waits)
-		if err := sb.quietly(ctx, func(tx *Tx) error { return tx.applyAll(waits) }); err != nil {
+		if err := sb.redoSome(ctx, waits); err != nil {
 			return err
 		}
 	}
+}
+
+// redoSome writes entries into the copy. One that it cannot take keeps no node from
+// starting: the hand-over parks it.
+func (sb *standby) redoSome(ctx context.Context, some []Entry) error {
+	err := sb.quietly(ctx, func(tx *Tx) error { return tx.applyAll(some) })
+	if err == nil || isOutage(err) {
+		return err
+	}
+	if len(some) == 1 {
+		sb.o.Log.Error("an entry of the journal is not on the standby; the hand-over will park it", "entry", some[0].ID, "error", err)
+		return nil
+	}
+	for _, e := range some {
+		if err := sb.redoSome(ctx, []Entry{e}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
