@@ -74,6 +74,7 @@ func (s *server) controlHandler() http.Handler {
 			case errors.Is(err, manage.ErrNoAccount):
 				w.WriteHeader(http.StatusNotFound)
 			case err != nil:
+				s.slog.Warn("a denial asked for on this machine was not carried out", "error", err)
 				d.Fault = fault.Of(err)
 				w.WriteHeader(fault.Lookup(d.Fault).Status)
 			}

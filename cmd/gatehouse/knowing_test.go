@@ -67,7 +67,8 @@ func TestANodeWhosePrimaryGoesSaysSoAndStaysReady(t *testing.T) {
 	if err := add.Run(t.Context(), &program{in: os.Stdin, out: t.Output(), err: t.Output(), configFile: l.File}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a standby", func() bool { return h.store.State().Usable })
+	added := time.Now()
+	eventually(t, "a standby that knows her", func() bool { return h.store.State().FollowedAt.After(added) })
 	made := statusNow(t, management).Canary.At
 	eventually(t, "a standby that knows the canary", func() bool { return h.store.State().FollowedAt.After(made) })
 	eventually(t, "well", func() bool { return statusNow(t, management).Status == "well" })
