@@ -141,15 +141,16 @@ func seenPlace(s id.Session) seal.Place {
 }
 
 // End ends one session of an account and records its revocation; nil when it was
-// over already or belongs to somebody else. A denial holds on a standby too, also
-// for a session that it has not heard of: until is how long a ticket of it may last.
+// over already or belongs to somebody else. A denial holds also for a session that
+// this database has not heard of, because another node opened it in the dark: until
+// is how long a ticket of it may last.
 func End(tx *store.Tx, account id.Account, session id.Session, until time.Time, why string) (*Revocation, error) {
 	var absolute int64
 	err := tx.Row(`UPDATE sessions SET ended_at = $1, ended_why = $2, version = version + 1, node = $3
 		WHERE id = $4 AND account = $5 AND ended_at IS NULL RETURNING absolute_until`,
 		store.Micros(tx.Now()), why, tx.Node(), session, account).Scan(&absolute)
 	if errors.Is(err, store.ErrNoRows) {
-		return endUnheard(tx, account, session, until)
+		return endUnheard(tx, session, until)
 	}
 	if err != nil {
 		return nil, err
@@ -158,13 +159,14 @@ func End(tx *store.Tx, account id.Account, session id.Session, until time.Time, 
 	return &r, revoke(tx, r)
 }
 
-// endUnheard revokes a session that a standby holds no row of. Whose it is cannot
-// be looked up there; its id, which nobody else is told, has to do.
-func endUnheard(tx *store.Tx, account id.Account, session id.Session, until time.Time) (*Revocation, error) {
-	if !tx.Standby() {
-		return nil, nil
+// endUnheard revokes a session of which there is no row. Whose it is cannot be
+// looked up; its id, which nobody else is told, has to do.
+func endUnheard(tx *store.Tx, session id.Session, until time.Time) (*Revocation, error) {
+	var listed int64
+	if err := tx.Row(`SELECT COUNT(*) FROM sessions WHERE id = $1`, session).Scan(&listed); err != nil || listed > 0 {
+		return nil, err
 	}
-	if lives, err := Lives(tx, account, session); err != nil || !lives {
+	if revoked, err := Revoked(tx, session); err != nil || revoked {
 		return nil, err
 	}
 	r := Revocation{Kind: OfSession, Subject: string(session), Until: until, MadeAt: tx.Now()}

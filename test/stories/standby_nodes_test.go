@@ -162,6 +162,28 @@ func TestWhoeverEndsASessionOnOneNodeIsOutOnTheOtherAfterTheReturn(t *testing.T)
 	})
 }
 
+// One node is cut off alone; whoever signed in there comes to the other one and
+// leaves. That one has never heard of the session, and must end it all the same.
+func TestWhoeverSignsOutWhereNobodyKnowsTheSessionIsOut(t *testing.T) {
+	apart(t, func(t *testing.T, one, other *house.House, back func()) {
+		alice := one.Person("alice")
+		other.Dark()
+		in := at(alice, other)
+		in.SignsIn()
+		stolen := in.Twin()
+		in.At(one).Post("/signout").Is(303)
+		if got := stolen.At(one).Inside(); got != 401 {
+			t.Errorf("where it was ended the ticket says %d", got)
+		}
+		back()
+		one.Within(time.Second, "out on both nodes", func() bool { return stolen.Inside() == 401 && stolen.At(one).Inside() == 401 })
+		if n := one.Count("sessions", "ended_at IS NULL"); n != 0 {
+			t.Errorf("%d sessions are listed as open", n)
+		}
+		one.Audited()
+	})
+}
+
 func TestTwoNodesInTheDarkAllowTogetherWhatOneWould(t *testing.T) {
 	apart(t, func(t *testing.T, one, other *house.House, back func()) {
 		alice := one.Person("alice")
