@@ -76,6 +76,7 @@ type news struct {
 	gone    []change
 	applied map[int64]bool // changes beyond the place that are applied already
 	share   int
+	behind  bool // there is more than a round takes: the copy does not hold all yet
 	whole   bool // the copy must be built anew, or compared in full
 }
 
@@ -105,6 +106,9 @@ func (sb *standby) feed(ctx context.Context, settle Settle) error {
 	if err == nil {
 		sb.saved = sb.primary.now()
 		sb.arrived(found)
+	}
+	if found.behind {
+		sb.wake()
 	}
 	return err
 }
@@ -162,7 +166,9 @@ func (sb *standby) readNews(ctx context.Context) (news, error) {
 		return sb.readChanges(tx, &found)
 	})
 	if err != nil || !unknown {
-		found.meta.FollowedAt = Micros(now)
+		if !found.behind {
+			found.meta.FollowedAt = Micros(now)
+		}
 		return found, err
 	}
 	if err := sb.adopt(ctx); err != nil {
@@ -177,12 +183,13 @@ func (sb *standby) readChanges(tx *Tx, found *news) error {
 	if err != nil {
 		return err
 	}
-	all, err := tx.changed(order, sb.meta.Place, mostChanges)
+	limit := mostChanges + len(sb.seen) // those are read again while a transaction holds the place back
+	all, err := tx.changed(order, sb.meta.Place, limit)
 	if err != nil {
 		return err
 	}
-	if len(all) == mostChanges { // there is more: stop before the last transaction, which may be cut
-		place = all[len(all)-1].order
+	if found.behind = len(all) == limit; found.behind { // there is more: stop before the last transaction, which may be cut
+		place = min(place, all[len(all)-1].order)
 		found.whole = all[0].order == place && order == "xid" // one transaction larger than a round
 	}
 	found.meta.Place = max(place, sb.meta.Place)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -226,13 +227,15 @@ func (t *Tx) hand(e Entry, settle Settle) (conflicts int, err error) {
 }
 
 // Heard takes a journal entry that a peer made: this node's standby knows it from
-// then on. It is the peer's to hand over.
+// then on. It is the peer's to hand over, and what decides nothing (events, outbox)
+// is passed over.
 func (s *Store) Heard(ctx context.Context, e Entry) error {
 	sb := s.standby
 	if sb == nil {
 		return nil
 	}
 	sb.claims.take(e.facts())
+	e.Rows = slices.DeleteFunc(slices.Clone(e.Rows), func(img Image) bool { return journalled[img.Table] != nil })
 	return sb.quietly(ctx, func(tx *Tx) error { return tx.applyAll([]Entry{e}) })
 }
 
