@@ -177,7 +177,7 @@ func (site *Site) one(ctx context.Context, d Drill) Result {
 
 // stage prepares everything that is not a process.
 func (site *Site) stage(name string, r *Result) (*stage, error) {
-	s := &stage{Site: site, name: name, dir: filepath.Join(site.Dir, name), length: site.length(), result: r, rates: l1.times(site.load())}
+	s := &stage{Site: site, name: name, dir: filepath.Join(site.Dir, name), length: site.length(), result: r, unready: map[*Node]bool{}, rates: l1.times(site.load())}
 	if err := passable(s.dir); err != nil {
 		return nil, err
 	}

@@ -43,6 +43,7 @@ type stage struct {
 
 	mu       sync.Mutex
 	detected time.Time
+	unready  map[*Node]bool
 	usual    map[string]bool // alarms that stood before the fault
 	closers  []func() error
 }
@@ -141,19 +142,34 @@ func (s *stage) startAll(ctx context.Context) error {
 	return nil
 }
 
-// addresses are the nodes in turn, as a proxy would try them.
+// addresses are the nodes in turn, as a proxy would try them: those that say that
+// they are ready come first.
 func (s *stage) addresses() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var all []string
-	for _, n := range s.nodes {
-		all = append(all, n.Public)
+	var ready, rest []string
+	turn := int(s.people.next.Add(1))
+	for i := range s.nodes {
+		n := s.nodes[(turn+i)%len(s.nodes)]
+		if s.unready[n] {
+			rest = append(rest, n.Public)
+		} else {
+			ready = append(ready, n.Public)
+		}
 	}
-	if len(all) > 1 {
-		k := int(s.people.next.Add(1)) % len(all)
-		all = append(slices.Clone(all[k:]), all[:k]...)
+	return append(ready, rest...)
+}
+
+// askReady asks every node for /readyz, as a proxy with several nodes does.
+func (s *stage) askReady(ctx context.Context) {
+	for len(s.nodes) > 1 && wait(ctx, 100*time.Millisecond) == nil {
+		for _, n := range s.nodes {
+			status, _ := n.manage(ctx, "GET", "/readyz", "")
+			s.mu.Lock()
+			s.unready[n] = status != 200
+			s.mu.Unlock()
+		}
 	}
-	return all
 }
 
 // warm puts the load on, lets an attacker in, and waits until both are under way.
@@ -270,6 +286,7 @@ func (s *stage) tell(what string) {
 // watch looks for the program's own alarm.
 func (s *stage) watch(ctx context.Context) {
 	ctx, s.unwatch = context.WithCancel(ctx)
+	s.watching.Go(func() { s.askReady(ctx) })
 	s.watching.Go(func() {
 		for wait(ctx, 200*time.Millisecond) == nil {
 			s.look(ctx)
