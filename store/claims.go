@@ -88,7 +88,7 @@ func (sb *standby) unused(facts []Fact) bool {
 		}
 		return nil
 	})
-	return err == nil && free
+	return free && (err == nil || isOutage(err)) // a copy that cannot be asked is no verdict: as a peer that does not answer
 }
 
 // peerTime bounds everything that is asked of a peer, or for one.

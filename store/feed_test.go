@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -94,4 +95,28 @@ func TestOfWhatAPeerTellsOnlyWhatDecidesIsKept(t *testing.T) {
 		}
 		return err
 	}))
+}
+
+// Whoever cannot look is as one who does not answer: an outage is no verdict on a code.
+func TestAPeerWhoseCopyIsBrokenRefusesNoCodeForIt(t *testing.T) {
+	broken := false
+	n := withStandby(t, func(o *store.Options) {
+		o.Fault = func(point string) error {
+			if broken && point == "standby "+store.FaultBefore {
+				return errors.New("a dead disk")
+			}
+			return nil
+		}
+	})
+	n.wire.Cut()
+	n.uses("ours", "alice")
+	broken = true
+	for _, row := range []struct {
+		code, by string
+		granted  bool
+	}{{"free", "bob", true}, {"free", "mallory", false}, {"ours", "mallory", false}} {
+		if got := n.Claim([]store.Fact{{Table: "totp_used", Key: fmt.Sprintf(`[%q,7]`, row.code), By: row.by}}); got != row.granted {
+			t.Errorf("%s for %s: granted %v", row.code, row.by, got)
+		}
+	}
 }
