@@ -112,6 +112,7 @@ func (w *weather) step(rt *rapid.T) {
 		h.Light()
 		h.Recovers()
 	case what == "restart":
+		h.Clock.Forward(time.Second) // a start takes its time
 		w.nodes[n] = h.Restarted(nil)
 	case what == "freeze" && !h.IsDark():
 		func() {
