@@ -124,6 +124,7 @@ type standby struct {
 	copy    *Store // standby.db: the same schema, fed from the primary
 	journal *journal
 	claims  claims
+	answers answers
 	nudge   chan struct{} // wakes Follow's loop
 	torn    atomic.Pointer[Entry]
 
@@ -174,6 +175,10 @@ func (sb *standby) close() error {
 	return errors.Join(sb.copy.close(), sb.journal.close())
 }
 
+// heldTries is how often a call that waits for a row on the primary tries again
+// before it is told to come later.
+const heldTries = 2
+
 // errFlipped says that the primary took over while this call waited for its turn
 // on the standby.
 var errFlipped = errors.New("store: the primary is back")
@@ -191,9 +196,16 @@ func (s *Store) essential(ctx context.Context, class func(*Store) pool, fn func(
 	for tries := 0; ; tries++ {
 		down := sb.primaryDown()
 		if down == nil {
+			n := sb.answers.begin()
 			down = sb.onPrimary(ctx, class(s), c, fn)
 			if !isOutage(down) || ctx.Err() != nil {
-				sb.hurry(class(s))
+				sb.answered(n, class(s), down)
+				return down
+			}
+			if sb.held(n, down) {
+				if tries < heldTries {
+					continue
+				}
 				return down
 			}
 			sb.lost(down)
@@ -325,12 +337,17 @@ func (sb *standby) flip(ctx context.Context, settle Settle) error {
 	return nil
 }
 
-// hurry asks for a round of Follow after a write: what the standby does not know
-// yet is what could be used a second time if the primary died just now.
-func (sb *standby) hurry(p pool) {
-	if !p.tx.ReadOnly {
-		sb.wake()
+// answered notes what the primary answered. After a write a round of Follow is due:
+// what the standby does not know yet is what could be used a second time if the
+// primary died just now.
+func (sb *standby) answered(n uint64, p pool, err error) {
+	if p.tx.ReadOnly {
+		return
 	}
+	if err == nil {
+		sb.answers.committed(n)
+	}
+	sb.wake()
 }
 
 func (sb *standby) wake() {
