@@ -88,9 +88,10 @@ func NewGate(most, cores int, now func() time.Time) *Gate {
 // Hashed tells the gate how long a hash took. It fits
 // authenticators.HasherOptions.OnHash.
 func (g *Gate) Hashed(hashing, _ time.Duration) {
-	const weight = 8 // a single slow one says little
+	const weight = 8 // a single slow one says little, and one that a moved clock made long says nothing
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	hashing = min(max(hashing, 0), 4*g.hash)
 	g.hash = max(time.Microsecond, g.hash+(hashing-g.hash)/weight)
 }
 

@@ -487,3 +487,16 @@ func TestWhateverHappensTheGateHoldsItsBounds(t *testing.T) {
 		})
 	})
 }
+
+func TestOneHashThatAMovedClockMadeLongClosesNoDoor(t *testing.T) {
+	g := NewGate(128, 2, time.Now)
+	for range 64 {
+		g.Hashed(100*time.Millisecond, 0)
+	}
+	before := g.State().Limit
+	g.Hashed(365*24*time.Hour, 0)
+	g.Hashed(-365*24*time.Hour, 0)
+	if after := g.State().Limit; after < before/2 || after < 1 {
+		t.Errorf("the limit went from %d to %d", before, after)
+	}
+}
