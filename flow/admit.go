@@ -48,7 +48,7 @@ func (f *Flow) admit(ctx context.Context, in Input) (leave func(), err error) {
 		return nil, f.shortly(in.Place)
 	}
 	p := f.openPlace(in.Place, in.Who)
-	c, w := f.classOf(in, p, now), standing{in.Who.Device, p.Since}
+	c, w := f.classOf(in, p, now), standingOf(in.Who, p)
 	leave, ok := f.Gate.enter(c, w)
 	if !ok && c >= passed {
 		within, done := context.WithTimeout(ctx, holdFor)
@@ -56,7 +56,7 @@ func (f *Flow) admit(ctx context.Context, in Input) (leave func(), err error) {
 		done()
 	}
 	if !ok && (c == newSignIn || c == passed) {
-		return nil, f.wait(in.Who, w, in.Brought || in.Place != "")
+		return nil, f.wait(in.Who, w, in.Brought || !p.Since.IsZero())
 	}
 	if !ok {
 		return nil, f.shortly(in.Place)
@@ -77,10 +77,10 @@ func (f *Flow) Knock(who Who, held string, brought bool) (carry string, err erro
 	if now.Before(p.Pass) {
 		return held, nil
 	}
-	w := standing{who.Device, p.Since}
+	w := standingOf(who, p)
 	in, pass := f.Gate.ask(w)
 	if !in {
-		return "", f.wait(who, w, brought || held != "")
+		return "", f.wait(who, w, brought || !p.Since.IsZero())
 	}
 	if !pass {
 		return "", nil
@@ -158,7 +158,7 @@ func (f *Flow) openPlace(held string, who Who) (p place) {
 		return p
 	}
 	plain, err := f.Keys.OpenToken(seal.Waiting, string(who.Device), f.Now(), held)
-	if err != nil || json.Unmarshal(plain, &p) != nil || f.Gate.worn(standing{who.Device, p.Since}) {
+	if err != nil || json.Unmarshal(plain, &p) != nil || f.Gate.worn(standingOf(who, p)) {
 		return place{}
 	}
 	return p

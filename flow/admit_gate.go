@@ -53,16 +53,19 @@ type Gate struct {
 	permits float64       // how many more may begin now, to type a password or to have it checked
 	filled  time.Time     // when permits were brought up to date
 	waits   map[id.Device]waiter
-	spent   map[id.Device]spent // places that were used
-	held    []turn              // who has a claim and waits here for a place, the most urgent first
-	order   []time.Time         // since when people wait, oldest first, at the last sweep
+	crowds  map[string]int         // how many of them a network has
+	unused  map[string][]time.Time // network → when the passes it has not used run out, oldest first
+	spent   map[id.Device]spent    // places that were used
+	held    []turn                 // who has a claim and waits here for a place, the most urgent first
+	order   []time.Time            // since when people wait, oldest first, at the last sweep
 	swept   time.Time
 }
 
 // waiter is somebody in the line.
 type waiter struct {
-	since time.Time
-	lost  time.Time // who has not come back by then is expected no more
+	since   time.Time
+	lost    time.Time // who has not come back by then is expected no more
+	network string
 }
 
 // turn is somebody who is held until a place is free.
@@ -82,7 +85,7 @@ type spent struct {
 // that computes so many hashes at once.
 func NewGate(most, cores int, now func() time.Time) *Gate {
 	return &Gate{now: now, most: most, cores: cores, hash: 100 * time.Millisecond, // until the first is measured
-		waits: map[id.Device]waiter{}, spent: map[id.Device]spent{}}
+		waits: map[id.Device]waiter{}, crowds: map[string]int{}, unused: map[string][]time.Time{}, spent: map[id.Device]spent{}}
 }
 
 // Hashed tells the gate how long a hash took. It fits
@@ -136,7 +139,7 @@ func (g *Gate) enter(c class, w standing) (leave func(), ok bool) {
 		g.permits = max(0, g.permits-knownRoom)
 	}
 	if c == newSignIn || c == passed {
-		g.use(w)
+		g.use(c, w)
 	}
 	g.inside++
 	return sync.OnceFunc(g.leave), true
@@ -150,7 +153,7 @@ func (g *Gate) leave() {
 	for len(g.held) > 0 && g.room(g.held[0].class, standing{}) {
 		g.inside++
 		if g.held[0].class == passed {
-			g.use(g.held[0].who)
+			g.use(passed, g.held[0].who)
 		}
 		close(g.held[0].come)
 		g.held = slices.Delete(g.held, 0, 1)
@@ -196,8 +199,9 @@ func (g *Gate) letGo(mine turn) {
 
 // standing is who asks: since when they wait, zero for a newcomer.
 type standing struct {
-	device id.Device
-	since  time.Time
+	device  id.Device
+	since   time.Time
+	network string
 }
 
 // room is the one decision. Each class stops below what the next more urgent one
@@ -229,11 +233,12 @@ func (g *Gate) ask(w standing) (in, pass bool) {
 	if !g.line() {
 		return true, false
 	}
-	if g.permits < 1+g.kept(w) {
+	if g.permits < 1+g.kept(w) || g.greedy(w.network) {
 		return false, false
 	}
 	g.permits--
-	delete(g.waits, w.device)
+	g.give(w.network)
+	g.forget(w)
 	return true, true
 }
 
@@ -257,15 +262,18 @@ func (g *Gate) wait(w standing, known bool) (since time.Time, after, about time.
 	if ahead >= g.front() {
 		after = min(max(about/4, 2*soonest), latest)
 	}
-	if _, again := g.waits[w.device]; known && (again || len(g.waits) < mostWaits) {
-		g.waits[w.device] = waiter{w.since, now.Add(after + after/2 + lateness)}
+	if known {
+		g.expect(w, now.Add(after+after/2+lateness))
 	}
 	return w.since, after, about
 }
 
 // use takes somebody out of the line, and counts how often their place served.
-func (g *Gate) use(w standing) {
-	delete(g.waits, w.device)
+func (g *Gate) use(c class, w standing) {
+	g.forget(w)
+	if c == passed {
+		g.take(w.network)
+	}
 	if w.since.IsZero() || !g.line() {
 		return
 	}
@@ -348,12 +356,13 @@ func (g *Gate) tidy() {
 	g.order = g.order[:0]
 	for d, w := range g.waits {
 		if now.After(w.lost) {
-			delete(g.waits, d)
+			g.forget(standing{device: d})
 			continue
 		}
 		g.order = append(g.order, w.since)
 	}
 	slices.SortFunc(g.order, time.Time.Compare)
+	g.lapse(now)
 	for d, s := range g.spent {
 		if now.Sub(s.since) > placeLife {
 			delete(g.spent, d)

@@ -118,7 +118,7 @@ func TestANewcomerNeverTakesThePlaceOfOneWhoWaits(t *testing.T) {
 			t.Error("a place that nobody waits for stays empty")
 		}
 		for name, at := range since {
-			if _, ok := g.enter(newSignIn, standing{id.Device(name), at}); !ok {
+			if _, ok := g.enter(newSignIn, standing{device: id.Device(name), since: at}); !ok {
 				t.Errorf("no place was kept for %s", name)
 			}
 		}
@@ -167,7 +167,7 @@ func TestAPlaceServesAFewTimesOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := gateAt(40, 1)
 		since, _, _ := g.wait(standing{device: "a"}, true)
-		w := standing{"a", since}
+		w := standing{device: "a", since: since}
 		for range mostUses {
 			if g.worn(w) {
 				t.Fatal("worn out too early")
@@ -182,7 +182,7 @@ func TestAPlaceServesAFewTimesOnly(t *testing.T) {
 			t.Error("one place lets a crowd in")
 		}
 		<-time.After(time.Second) // of the bubble
-		if later, _, _ := g.wait(standing{device: "a"}, true); g.worn(standing{"a", later}) {
+		if later, _, _ := g.wait(standing{device: "a"}, true); g.worn(standing{device: "a", since: later}) {
 			t.Error("whoever waits anew has no new place")
 		}
 	})
@@ -323,7 +323,7 @@ func (c *crowd) person(name string, turn chan struct{}) {
 	var since time.Time
 	for {
 		turn <- struct{}{}
-		w := standing{id.Device(name), since}
+		w := standing{device: id.Device(name), since: since}
 		in, pass := c.g.ask(w)
 		var after time.Duration
 		if !in {
@@ -444,7 +444,7 @@ func TestWhateverHappensTheGateHoldsItsBounds(t *testing.T) {
 				c := class(rapid.IntRange(int(rest), int(inProgress)).Draw(rt, "class"))
 				d := device.Draw(rt, "device")
 				before := g.State()
-				leave, ok := g.enter(c, standing{d, waits[d]})
+				leave, ok := g.enter(c, standing{device: d, since: waits[d]})
 				room := map[class]int{rest: max(1, before.Limit/2), newSignIn: before.Limit, passed: most - most/8, inProgress: most}[c]
 				if exact := c != newSignIn; ok && before.Inside >= room || exact && ok != (before.Inside < room) {
 					rt.Fatalf("class %d with %+v: %v", c, before, ok)
@@ -461,13 +461,13 @@ func TestWhateverHappensTheGateHoldsItsBounds(t *testing.T) {
 						delete(waits, d)
 					}
 				default:
-					waits[d], _, _ = g.wait(standing{d, waits[d]}, true)
+					waits[d], _, _ = g.wait(standing{device: d, since: waits[d]}, true)
 				}
 			},
 			"somebody knocks": func(rt *rapid.T) {
 				d := device.Draw(rt, "device")
 				before := g.State()
-				in, pass := g.ask(standing{d, waits[d]})
+				in, pass := g.ask(standing{device: d, since: waits[d]})
 				if !before.Line && (!in || pass) || in && before.Line != pass {
 					rt.Fatalf("%+v: in %v, pass %v", before, in, pass)
 				}
