@@ -297,6 +297,9 @@ func lockTOTP(tx *store.Tx, account id.Account) (map[id.Authenticator]bool, erro
 // id) gets it or, when somebody was first or the app is gone, false. The step is
 // a natural key besides, so that no two stores can both give it away unnoticed.
 func AcceptTOTP(tx *store.Tx, p proof.Proof, by string) (bool, error) {
+	if !tx.Take("totp_used", by, p.Authenticator, p.Step) {
+		return false, nil
+	}
 	now := store.Micros(tx.Now())
 	raised, err := one(tx.Exec(`UPDATE totp SET last_step = $2, drift = $3, last_used_at = $4, version = version + 1, node = $5
 		WHERE id = $1 AND last_step < $2`, p.Authenticator, p.Step, p.Drift, now, tx.Node()))
@@ -310,6 +313,7 @@ func AcceptTOTP(tx *store.Tx, p proof.Proof, by string) (bool, error) {
 // BurnTOTP spends the step of a code that was refused with a hint at when it is
 // right: whoever guessed it would only have to wait for that moment.
 func BurnTOTP(tx *store.Tx, p proof.Proof) error {
+	tx.Take("totp_used", "nobody", p.Authenticator, p.Step)
 	_, err := tx.Exec(`INSERT INTO totp_used (authenticator, step, used_by, made_at, node) VALUES ($1, $2, 'nobody', $3, $4)
 		ON CONFLICT (authenticator, step) DO NOTHING`, p.Authenticator, p.Step, store.Micros(tx.Now()), tx.Node())
 	return err
@@ -361,6 +365,9 @@ func SpendRecoveryCode(tx *store.Tx, account id.Account, p proof.Proof, by strin
 	}
 	if err != nil {
 		return false, 0, err
+	}
+	if !tx.Take("recovery_codes", by, current, p.Step) {
+		return false, 0, nil
 	}
 	ok, err = one(tx.Exec(`UPDATE recovery_codes SET spent_at = $3, spent_by = $4, version = version + 1, node = $5
 		WHERE recovery_set = $1 AND slot = $2 AND spent_at IS NULL`, current, p.Step, store.Micros(tx.Now()), by, tx.Node()))

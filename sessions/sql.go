@@ -188,6 +188,7 @@ func EndAll(tx *store.Tx, account id.Account, epoch int64, absolute time.Duratio
 }
 
 func revoke(tx *store.Tx, r Revocation) error {
+	tx.Through()
 	_, err := tx.Exec(`INSERT INTO revocations (kind, subject, epoch, until, made_at, version, node) VALUES ($1, $2, $3, $4, $5, 1, $6)
 		ON CONFLICT (kind, subject) DO UPDATE SET
 			epoch = CASE WHEN excluded.epoch > revocations.epoch THEN excluded.epoch ELSE revocations.epoch END,

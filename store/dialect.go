@@ -17,6 +17,7 @@ type dialect struct {
 	xid          string // the default of a column that keeps the writing transaction
 	rowList      string // what a list of rows begins with
 	feedOrder    string // the column of changes that a place counts
+	transaction  string // the number of this transaction; "" where writers take turns
 	horizon      string // the first transaction that is not over; "" where writers take turns
 	clock        string // the database's clock in microseconds; "" where it has none of its own
 	system       string // which database server this is, and of which history; "" where a file is a file

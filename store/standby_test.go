@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -531,5 +532,57 @@ func TestANodeThatStartsInTheDarkSharesLimitsWithThoseItKnew(t *testing.T) {
 	must(t, n.Essential(t.Context(), func(tx *store.Tx) error { share = tx.Share(); return nil }))
 	if share != 2 {
 		t.Errorf("limits are divided among %d", share)
+	}
+}
+
+// Between two rounds of the feed the node itself must not forget what it did.
+func TestWhatThisNodeDidAMomentAgoItKnowsInTheDark(t *testing.T) {
+	for name, dsn := range map[string]func(testing.TB) string{"postgres": storetest.Postgres, "sqlite": storetest.SQLite} {
+		t.Run(name, func(t *testing.T) {
+			broken := false
+			s := storetest.Open(t, dsn(t), func(o *store.Options) {
+				o.Standby = &store.StandbyOptions{Dir: t.TempDir(), Keys: newKeys(t), Wait: 20 * time.Second}
+				o.Fault = func(point string) error {
+					if broken && !strings.HasPrefix(point, "standby") {
+						return errors.New("cut off")
+					}
+					return nil
+				}
+			})
+			must(t, s.Do(t.Context(), func(tx *store.Tx) error {
+				_, err := tx.Exec(`INSERT INTO accounts (id, email, email_key, email_skeleton, name, status, epoch, locale, zone, home_cell, made_at, version, node)
+					VALUES ('a', 'a', 'a', 'a', 'Ada', 'active', 1, '', '', '', 1, 1, 'n')`)
+				return err
+			}))
+			must(t, s.Follow(t.Context(), nil))
+			must(t, s.Do(t.Context(), func(tx *store.Tx) error {
+				tx.Through()
+				_, err := tx.Exec(`UPDATE accounts SET status = 'disabled', epoch = 2 WHERE id = 'a'`)
+				return err
+			}))
+			must(t, s.Essential(t.Context(), func(tx *store.Tx) error {
+				if !tx.Take("totp_used", "ada", "app", int64(7)) {
+					t.Error("a fresh code is refused")
+				}
+				return nil
+			}))
+			broken = true
+			var status string
+			must(t, s.Essential(t.Context(), func(tx *store.Tx) error {
+				if !tx.Standby() {
+					t.Error("the primary answered")
+				}
+				if tx.Take("totp_used", "mallory", "app", int64(7)) {
+					t.Error("a code used a moment ago on the primary is good again")
+				}
+				if !tx.Take("totp_used", "ada", "app", int64(7)) {
+					t.Error("the same attempt may show its own code again")
+				}
+				return tx.Row(`SELECT status FROM accounts WHERE id = 'a'`).Scan(&status)
+			}))
+			if status != "disabled" {
+				t.Errorf("somebody disabled a moment ago is %s in the dark", status)
+			}
+		})
 	}
 }

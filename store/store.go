@@ -278,6 +278,10 @@ func (s *Store) attempt(ctx context.Context, p pool, c call, fn func(*Tx) error)
 	if err == nil && t.broken == nil && !p.tx.ReadOnly && s.beforeCommit != nil {
 		err = s.beforeCommit(t)
 	}
+	var written Entry
+	if err == nil && t.broken == nil && t.through {
+		written, err = t.wrote()
+	}
 	if t.drop {
 		sqlTx.Rollback() // database/sql lets go of a connection only after it
 		discard(conn)
@@ -291,11 +295,13 @@ func (s *Store) attempt(ctx context.Context, p pool, c call, fn func(*Tx) error)
 	if err := s.broken(FaultCommit); err != nil {
 		return false, err
 	}
-	again, err = s.commit(ctx, conn, sqlTx)
-	if err == nil {
-		err = s.broken(FaultAfter)
+	if again, err = s.commit(ctx, conn, sqlTx); err != nil {
+		return again, err
 	}
-	return again, err
+	if t.through {
+		s.standby.carry(ctx, written)
+	}
+	return false, s.broken(FaultAfter)
 }
 
 // broken asks a test whether to fail here.

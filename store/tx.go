@@ -17,15 +17,16 @@ var ErrNoRows = sql.ErrNoRows
 // Tx is a transaction. It is for the one goroutine that runs fn, and over when fn
 // returns. Its deadline is that of the call that opened it.
 type Tx struct {
-	ctx    context.Context
-	store  *Store
-	tx     *sql.Tx
-	open   *sql.Rows // rows not yet read to their end
-	broken error     // the first failure: nothing works after it
-	again  bool      // … and another attempt may fare better
-	drop   bool      // … and the connection is not to be used again
-	call   string    // names the call that opened it
-	marks  int       // how many names were given out
+	ctx     context.Context
+	store   *Store
+	tx      *sql.Tx
+	open    *sql.Rows // rows not yet read to their end
+	broken  error     // the first failure: nothing works after it
+	again   bool      // … and another attempt may fare better
+	drop    bool      // … and the connection is not to be used again
+	call    string    // names the call that opened it
+	marks   int       // how many names were given out
+	through bool      // what it writes goes to the standby before the answer
 }
 
 // Exec runs a statement and returns how many rows it touched.
