@@ -40,13 +40,10 @@ func (f *Flow) complete(tx *store.Tx, a attempt, account accounts.Account, in In
 		return Outcome{}, err
 	}
 	session := id.Derive[id.Session](string(a.ID), "session")
-	t := sessions.NewTicket(session, account.ID, account.Epoch, in.Who.Device, a.Proofs, f.Sessions.Policy, tx.Now())
-	t.Standby = tx.Standby()
-	members, err := access.Memberships(tx, account.ID)
+	t, err := f.ticket(tx, sessions.NewTicket(session, account.ID, account.Epoch, in.Who.Device, a.Proofs, f.Sessions.Policy, tx.Now()))
 	if err != nil {
 		return Outcome{}, err
 	}
-	t.Lenient = !access.LookAfterOthers(members)
 	if err := sessions.Insert(tx, f.Keys, t, a.ID, in.Who.Seen()); err != nil {
 		return Outcome{}, err
 	}
@@ -139,9 +136,19 @@ func (f *Flow) sameAnswer(tx *store.Tx, a attempt, account accounts.Account, sho
 	if err := limits.GiveBack(tx, spent); err != nil {
 		return Outcome{}, true, err
 	}
-	t := sessions.NewTicket(s.ID, s.Account, s.Epoch, s.Device, s.Proofs, f.Sessions.Policy, s.MadeAt)
+	t, err := f.ticket(tx, sessions.NewTicket(s.ID, s.Account, s.Epoch, s.Device, s.Proofs, f.Sessions.Policy, s.MadeAt))
+	if err != nil {
+		return Outcome{}, true, err
+	}
 	out, err := f.done(a, t)
 	return out, true, err
+}
+
+// ticket marks a ticket with where it was made and whose idle end may be stretched.
+func (f *Flow) ticket(tx *store.Tx, t sessions.Ticket) (sessions.Ticket, error) {
+	members, err := access.Memberships(tx, t.Account)
+	t.Standby, t.Lenient = tx.Standby(), !access.LookAfterOthers(members)
+	return t, err
 }
 
 // after tells this node at once what a committed step revoked; others follow

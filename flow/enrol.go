@@ -295,6 +295,9 @@ func (f *Flow) enrolCode(ctx context.Context, in Input) (Outcome, error) {
 	if !ok {
 		return f.enrolRefused(ctx, a, hint, in.Who)
 	}
+	if err := f.Store.Ping(ctx); err != nil { // nobody writes down codes that cannot be kept
+		return Outcome{}, err
+	}
 	codes, err := a.recoveryCodes()
 	if err != nil {
 		return Outcome{}, err

@@ -76,11 +76,18 @@ func stricter(has, comes any) any {
 }
 
 // union joins two lists of tries, which are numbers between commas. Tries of one
-// microsecond are counted: as many as the list that has more of them.
+// microsecond are counted: as many as the list that has more of them. A negative
+// number is a try that a standby gave back: it takes its own out, and goes.
 func union(has, comes any) any {
 	here, there := tallied(has), tallied(comes)
 	for at, n := range there {
 		here[at] = max(here[at], n)
+	}
+	for at, n := range here {
+		if at < 0 {
+			here[-at] = max(0, here[-at]-n)
+			delete(here, at)
+		}
 	}
 	var all []string
 	for _, at := range slices.Sorted(maps.Keys(here)) {

@@ -22,6 +22,9 @@ func TestTriesOfOneInstantAllCountAfterTheHandOver(t *testing.T) {
 		{"all here", "", "7,7,7", "7,7,7"},
 		{"the same on both", "7,7", "7,7", "7,7"},
 		{"some known there", "5,7", "7,7,9", "5,7,7,9"},
+		{"given back here", "5,7,9", ",-7,9,", "5,9"},
+		{"given back here, and not known there", "5", ",-7,", "5"},
+		{"one of two of an instant given back here", "7,7", "-7,7", "7"},
 	} {
 		must(t, direct.Do(t.Context(), put(row.key, row.there)))
 		must(t, n.Essential(t.Context(), put(row.key, row.here)))

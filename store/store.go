@@ -295,7 +295,9 @@ func (s *Store) attempt(ctx context.Context, p pool, c call, fn func(*Tx) error)
 	if err := s.broken(FaultCommit); err != nil {
 		return false, err
 	}
-	if again, err = s.commit(ctx, conn, sqlTx); err != nil {
+	again, err = s.commit(ctx, conn, sqlTx)
+	s.standby.remember(t.takes, err)
+	if err != nil {
 		return again, err
 	}
 	if t.through {

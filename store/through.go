@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -11,7 +12,8 @@ import (
 
 // Take says that a one-time thing of table (see oneTime) with this key is about to
 // be used by an attempt or session: false when this node knows that another has
-// used or claimed it, whichever database that was on.
+// used or claimed it, whichever database that was on. It is remembered once the
+// transaction is committed, or may have been.
 func (t *Tx) Take(table, by string, key ...any) bool {
 	sb := t.store.standby
 	if sb == nil {
@@ -21,19 +23,26 @@ func (t *Tx) Take(table, by string, key ...any) bool {
 	if err != nil {
 		return false
 	}
-	return sb.claims.note(Fact{Table: table, Key: string(name), By: by}, !t.store.isStandby)
+	f := Fact{Table: table, Key: string(name), By: by}
+	t.takes = append(t.takes, f)
+	return sb.claims.free(f)
 }
 
-// note is take for one fact. On the primary a memory that is full refuses nothing:
-// the primary knows itself what was used.
-func (c *claims) note(f Fact, onPrimary bool) bool {
-	if c.take([]Fact{f}) {
-		return true
-	}
+// free tells whether nobody else is known to have a fact. A memory that is full
+// refuses nothing here: the database itself is asked next.
+func (c *claims) free(f Fact) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, found := c.taken[f.name()]
-	return onPrimary && !found
+	old, found := c.taken[f.name()]
+	return !found || old.by == f.By || c.now().Sub(old.at) >= claimLasts
+}
+
+// remember keeps what a transaction on the primary has used up, or may have.
+func (sb *standby) remember(facts []Fact, outcome error) {
+	if sb == nil || len(facts) == 0 || outcome != nil && !errors.Is(outcome, ErrOutcomeUnknown) {
+		return
+	}
+	sb.claims.take(facts)
 }
 
 // Through has what this transaction wrote be on the standby too before it is

@@ -27,6 +27,7 @@ type Tx struct {
 	call    string    // names the call that opened it
 	marks   int       // how many names were given out
 	through bool      // what it writes goes to the standby before the answer
+	takes   []Fact    // one-time things it uses up
 }
 
 // Exec runs a statement and returns how many rows it touched.
