@@ -106,10 +106,19 @@ func firstRefusal(tx *store.Tx, s Subject) (bool, error) {
 
 // GiveBack returns tries by their receipts. A receipt works once. It is one
 // statement a try, without reading first: what it takes out is found as text.
+//
+// On a standby a try is not taken out but turned negative. It counts no more, and
+// the hand-over, which joins lists and so cannot see what is missing from one,
+// takes it out on the primary too: or an office that signed in through an outage
+// would be refused after it.
 func GiveBack(tx *store.Tx, tries []Try) error {
 	for _, t := range tries {
-		_, err := tx.Exec(`UPDATE tries SET at = REPLACE(',' || at || ',', $1, ','), version = version + 1, node = $2 WHERE key = $3`,
-			","+strconv.FormatInt(t.At, 10)+",", tx.Node(), t.Key)
+		spent, left := ","+strconv.FormatInt(t.At, 10)+",", ","
+		if tx.Standby() {
+			left = "," + strconv.FormatInt(-t.At, 10) + ","
+		}
+		_, err := tx.Exec(`UPDATE tries SET at = REPLACE(',' || at || ',', $1, $2), version = version + 1, node = $3 WHERE key = $4`,
+			spent, left, tx.Node(), t.Key)
 		if err != nil {
 			return err
 		}
@@ -134,8 +143,8 @@ func save(tx *store.Tx, key string, log []int64, expires int64) error {
 	return err
 }
 
-// since keeps what is younger than a moment. A stamp from the future (a clock
-// that was set back) counts: fail closed.
+// since keeps what is younger than a moment, and so nothing that was given back. A
+// stamp from the future (a clock that was set back) counts: fail closed.
 func since(log []int64, from int64) []int64 {
 	return slices.DeleteFunc(log, func(at int64) bool { return at <= from })
 }
