@@ -359,3 +359,32 @@ func TestAStandbyWritesNothingThatCanWait(t *testing.T) {
 		return err
 	})
 }
+
+// In the dark every write is a line of the journal, on the one disk there is: who
+// guesses on after the limit must not be able to fill it.
+func TestRefusedGuessesLeaveNothingInTheJournal(t *testing.T) {
+	o := newOutpost(t)
+	o.person(t, quayMail, pw)
+	o.Limits.PerNetwork.Max = 8
+	o.dark(t)
+	for _, email := range []string{quayMail, "nobody@quay.example"} {
+		in := Input{Do: ShowPassword, Email: email, Secret: "not this one", Who: o.who()}
+		var before int64
+		for guess := range 40 {
+			if guess == 15 {
+				before = o.Store.State().Journal
+			}
+			out, err := o.Submit(t.Context(), in)
+			if err != nil || out.Refusal == nil {
+				t.Fatalf("%+v %v", out, err)
+			}
+			if guess >= 15 && out.Refusal.Code != fault.TooManyTries {
+				t.Fatalf("guess %d: %+v", guess, out.Refusal)
+			}
+		}
+		if more := o.Store.State().Journal - before; more > 0 {
+			t.Errorf("%s: %d entries for 25 refused guesses", email, more)
+		}
+	}
+	o.back(t)
+}

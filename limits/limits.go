@@ -11,6 +11,7 @@ package limits
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -74,23 +75,37 @@ func Spend(tx *store.Tx, subjects ...Subject) (Answer, error) {
 func spend(tx *store.Tx, s Subject) (t Try, retry time.Duration, err error) {
 	now := store.Micros(tx.Now())
 	key := s.key()
+	if tx.Standby() { // writers take turns there, and what is written is a line of its journal: a refusal writes none
+		log, err := look(tx, key)
+		if retry := s.over(tx, since(log, now-s.Rule.Per.Microseconds()), now); err != nil || retry > 0 {
+			return t, retry, err
+		}
+	}
 	log, err := hold(tx, key)
 	if err != nil {
 		return t, 0, err
 	}
 	log = since(log, now-s.Rule.Per.Microseconds())
-	if s.Rule.Max < 1 { // a rule that nobody filled in lets nobody through
-		return t, max(s.Rule.Per, time.Second), nil
-	}
-	if len(log) >= share(s.Rule.Max, tx) {
-		wait := time.Duration(log[0]+s.Rule.Per.Microseconds()-now) * time.Microsecond
-		return t, max(wait, time.Second), nil
+	if retry := s.over(tx, log, now); retry > 0 {
+		return t, retry, nil
 	}
 	if n := len(log); n > 0 && log[n-1] >= now { // a receipt is one try's: no two share a stamp
 		now = log[n-1] + 1
 	}
 	log = append(log, now)
 	return Try{key, now}, 0, save(tx, key, log, now+s.Rule.Per.Microseconds())
+}
+
+// over is how long it takes until a try is left; 0 when one is.
+func (s Subject) over(tx *store.Tx, log []int64, now int64) time.Duration {
+	if s.Rule.Max < 1 { // a rule that nobody filled in lets nobody through
+		return max(s.Rule.Per, time.Second)
+	}
+	if len(log) < share(s.Rule.Max, tx) {
+		return 0
+	}
+	wait := time.Duration(log[0]+s.Rule.Per.Microseconds()-now) * time.Microsecond
+	return max(wait, time.Second)
 }
 
 // share is what a limit leaves this store: all of it on the primary. Nodes that are
@@ -136,6 +151,16 @@ func hold(tx *store.Tx, key string) ([]int64, error) {
 		return nil, err
 	}
 	return split(at), nil
+}
+
+// look reads the log of a key without holding it.
+func look(tx *store.Tx, key string) ([]int64, error) {
+	var at string
+	err := tx.Row(`SELECT at FROM tries WHERE key = $1`, key).Scan(&at)
+	if errors.Is(err, store.ErrNoRows) {
+		return nil, nil
+	}
+	return split(at), err
 }
 
 func save(tx *store.Tx, key string, log []int64, expires int64) error {
