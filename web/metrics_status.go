@@ -53,7 +53,7 @@ var gauges = []struct {
 	{describe("spool_parked", "Entries that the primary did not take and that wait for a person."), func(s Status) float64 { return float64(s.Journal.Parked) }},
 	{describe("spool_shed", "Analytics events of this process that were not kept because the disk is full."), func(s Status) float64 { return float64(s.Journal.Shed) }},
 	{describe("hash_queue_waiting", "Sign-ins that wait for a core now."), func(s Status) float64 { return float64(s.Hash.Waiting) }},
-	{describe("peers", "Other nodes that answered this one last."), func(s Status) float64 { return float64(s.Peers) }},
+	{describe("peers", "Other nodes that answer this one."), func(s Status) float64 { return float64(s.Peers) }},
 }
 
 var (

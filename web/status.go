@@ -29,7 +29,7 @@ type Status struct {
 	Outbox  Outbox    `json:"outbox"`
 	Hash    HashQueue `json:"hash_queue"`
 	Follow  []Lag     `json:"followers"`
-	Peers   int       `json:"peers"` // other nodes that answered last
+	Peers   int       `json:"peers"` // other nodes that answer
 }
 
 // Works says what people can do.

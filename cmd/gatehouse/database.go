@@ -80,5 +80,5 @@ func count(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
 	}
-	return fmt.Sprintf("%d %ss", n, thing)
+	return fmt.Sprintf("%d %s%s", n, thing, either(strings.HasSuffix(thing, "s"), "es", "s"))
 }

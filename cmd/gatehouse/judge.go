@@ -115,7 +115,7 @@ func (f facts) issues() (all []web.Issue) {
 	add(f.behind > noticeBehind && f.behind <= clockFar, "clock", seconds(f.behind))
 	add(f.skew.Abs() > skewNoticed, "database-clock", seconds(f.skew))
 	add(f.disk != nil, "disk", "")
-	add(s.Standby && up && f.standbyIll() != "", "standby", f.standbyIll())
+	add(f.started && s.Standby && up && f.standbyIll() != "", "standby", f.standbyIll())
 	add(up && !s.JournalSince.IsZero() && f.now.Sub(s.JournalSince) > journalWaits, "journal", fmt.Sprint(s.Journal))
 	add(s.Parked > 0 || parked != "", "parked", parked)
 	add(f.busy || f.tried && f.trial.Cause == flow.Crowded, "overload", fmt.Sprint(f.waiting))
@@ -193,7 +193,7 @@ func (f facts) parts(st *web.Status) {
 	if !s.JournalSince.IsZero() {
 		st.Journal.Oldest = max(0, f.now.Sub(s.JournalSince)).Seconds()
 	}
-	st.Outbox, st.Hash, st.Peers = web.Outbox{Oldest: f.mail.Seconds()}, web.HashQueue{Waiting: f.waiting, Busy: f.busy}, s.Peers
+	st.Outbox, st.Hash = web.Outbox{Oldest: f.mail.Seconds()}, web.HashQueue{Waiting: f.waiting, Busy: f.busy}
 	st.Follow = []web.Lag{}
 	for _, l := range f.lags {
 		st.Follow = append(st.Follow, web.Lag{Name: l.Name, Behind: l.Behind.Seconds(), Events: l.Events, Parked: l.Parked, Holder: string(l.Holder)})

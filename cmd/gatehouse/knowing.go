@@ -188,9 +188,22 @@ func (k *knowing) status() web.Status {
 	if f.state.Tier != store.TierNone { // the store knows better
 		k.since["database"], k.since["stores"] = f.state.Since, f.state.Since
 	}
-	st.Node, st.Version = string(k.store.Node()), version()
+	st.Node, st.Version, st.Peers = string(k.store.Node()), version(), k.peersUp()
 	st.Grace, st.Heard = k.sessions.Grace(), k.sessions.HeardAt()
 	return st
+}
+
+// peersUp is how many other nodes answer now.
+func (k *knowing) peersUp() (up int) {
+	if k.peers == nil {
+		return 0
+	}
+	for _, p := range k.peers.States() {
+		if p.Up && !p.Self {
+			up++
+		}
+	}
+	return up
 }
 
 // condition is what people are told on the pages.
@@ -204,6 +217,8 @@ func (k *knowing) condition() web.Condition {
 		switch i.Feature {
 		case "signin":
 			c.SignInsFail = true
+		case "stores": // nobody has got in since a start into this: there is nothing to wait for
+			c.SignInsFail = c.SignInsFail || !st.Ready
 		case "database":
 			c.Standby = true
 		case "overload":

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -144,18 +145,24 @@ func (s *statusError) ExitCode() int { return s.code }
 
 // verdict is nil when all is well on every node.
 func verdict(all []standing) error {
-	down, degraded := 0, 0
+	silent, down, degraded := 0, 0, 0
 	for _, s := range all {
 		switch {
-		case s.Status == nil || !s.Status.Ready || !s.Status.Works.SignIn:
+		case s.Status == nil:
+			silent++
+		case !s.Status.Ready || !s.Status.Works.SignIn:
 			down++
 		case s.Status.Status != "well":
 			degraded++
 		}
 	}
 	switch {
+	case down > 0 && silent > 0:
+		return &statusError{fmt.Errorf("people do not get in on %s, and of %s nothing is known", count(down, "node"), strconv.Itoa(silent)+" more"), exitDown}
 	case down > 0:
 		return &statusError{fmt.Errorf("people do not get in on %s", count(down, "node")), exitDown}
+	case silent > 0:
+		return &statusError{fmt.Errorf("nothing answers at %s, so nobody can say whether people get in there", count(silent, "address")), exitDown}
 	case degraded > 0:
 		return &statusError{errors.New("people get in, and something works less well than it should"), exitDegraded}
 	}

@@ -14,7 +14,7 @@ import (
 // What is wrong, and what to do, in words for somebody who was woken.
 var wrong = map[string]string{
 	"database":       "The primary database does not answer. Sign-ins go on from this node's standby; changes have to wait. Look at the database; what was done meanwhile is handed over by itself.",
-	"stores":         "Neither the primary database nor a standby answers. Nobody can sign in; who is signed in goes on. Look at the database first.",
+	"stores":         "Neither the primary database nor this node's standby answers. Nobody can sign in on this node. Look at the database first; with it the standby comes back by itself.",
 	"signin":         "Nobody gets in on this node. Idle time-outs are stretched meanwhile, so nobody is thrown out for it.",
 	"refused":        "This node finds right passwords or codes wrong, or breaks on them; others may not. Take it out of service and look at its log and its key folder (gatehouse doctor).",
 	"clock":          "This machine's clock was set back. Set it right: timedatectl set-ntp true",
@@ -29,6 +29,14 @@ var wrong = map[string]string{
 	"overload":       "More people come than get in at once. They are asked to wait, and let in one after the other.",
 	"followers":      "Readers of the log of events are far behind. Sign-ins do not wait for them.",
 	"mail":           "No mail leaves. Sign-ins do not need it; links and notices wait. Look at the mail server (gatehouse doctor).",
+}
+
+// What the checks of /readyz mean, when one says that people should go elsewhere.
+var unready = map[string]string{
+	"start":   " (it has not heard from its database since it started)",
+	"leaving": " (it is shutting down)",
+	"signin":  " (its own sign-in does not succeed)",
+	"clock":   " (its clock is far behind)",
 }
 
 func writeStanding(w io.Writer, s standing) {
@@ -54,18 +62,23 @@ func writeStanding(w io.Writer, s standing) {
 }
 
 func writeParts(line func(name, format string, args ...any), st *web.Status) {
-	line("Canary", "%s", canaryWords(st))
+	line("Own sign-in", "%s", canaryWords(st))
 	if !st.Grace.IsZero() {
 		line("Grace", "idle time-outs are stretched since %s", clockTime(st.Grace, st.At))
 	}
 	line("Standby", "%s", standbyWords(st.Standby))
 	j := st.Journal
-	line("Journal", "%s", either(j.Entries == 0, "empty", fmt.Sprintf("%s, %s, the oldest %s old", entries(j.Entries), humanize.IBytes(uint64(max(0, j.Bytes))), span(j.Oldest))))
+	line("Journal", "%s", either(j.Entries == 0, "empty", entries(j.Entries)+", the oldest "+span(j.Oldest)+" old"))
 	line("Handed over", "%s since the start, %d conflicts; %d parked", entries(j.Handed), j.Conflicts, j.Parked)
-	line("Followers", "%s", followerWords(st.Follow))
-	line("Outbox", "the oldest waits %s", span(st.Outbox.Oldest))
+	if st.Works.Changes {
+		line("Followers", "%s", followerWords(st.Follow))
+		line("Outbox", "%s", either(st.Outbox.Oldest == 0, "nothing waits", "the oldest waits "+span(st.Outbox.Oldest)))
+	} else { // both are in the database
+		line("Followers", "wait for the database")
+		line("Outbox", "waits for the database")
+	}
 	line("Hash queue", "%d waiting%s", st.Hash.Waiting, either(st.Hash.Busy, "; newcomers are asked to wait", ""))
-	line("Peers", "%d answered", st.Peers)
+	line("Peers", "%s", either(st.Peers == 0, "none answers", count(st.Peers, "other node")+either(st.Peers == 1, " answers", " answer")))
 	line("Thrown out", "last told who %s", clockTime(st.Heard, st.At))
 }
 
@@ -79,7 +92,7 @@ func entries(n int64) string {
 func tierWords(st *web.Status) string {
 	why := ""
 	if st.Why != "" {
-		why = "  not ready: " + st.Why
+		why = "  not ready: " + st.Why + unready[st.Why]
 	}
 	if st.Tier == "" {
 		return why
@@ -116,7 +129,11 @@ func standbyWords(s web.Standby) string {
 	case !s.Usable:
 		return "not usable: " + s.Why
 	}
-	return "usable, " + span(s.Age) + " old"
+	aside := ""
+	if s.Refused > 0 {
+		aside = "; " + count(s.Refused, "damaged file") + " set aside at the start, see its log"
+	}
+	return "usable, " + span(s.Age) + " old" + aside
 }
 
 func followerWords(all []web.Lag) string {
