@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -148,9 +151,42 @@ func (sb *standby) returnTail(ctx context.Context, to meta, settle Settle) error
 	}
 	sb.o.Log.Warn("the primary database has another history than the one this standby followed: a promoted or restored server; denials and used-up codes are handed back to it",
 		"was", sb.meta.System, "is", to.System, "rows", len(e.Rows))
-	err = sb.handSome(ctx, []Entry{e}, settle)
-	return err
+	for rows := range slices.Chunk(e.Rows, tailPart) {
+		if err := sb.returnRows(ctx, e, rows, settle); err != nil {
+			return err
+		}
+	}
+	return nil
 }
+
+// returnRows hands a part of a tail back. It is named by what is in it: a later try
+// has other parts. One row that cannot be taken is told and keeps back no other.
+func (sb *standby) returnRows(ctx context.Context, tail Entry, rows []Image, settle Settle) error {
+	text, err := json.Marshal(rows)
+	if err != nil {
+		return err
+	}
+	part := tail
+	part.ID, part.Rows = fmt.Sprintf("%s %x", tail.ID, sha256.Sum256(text)), rows
+	err = sb.handSome(ctx, []Entry{part}, settle)
+	if err == nil || isOutage(err) {
+		return err
+	}
+	if len(rows) == 1 {
+		sb.o.Log.Error("a row that this standby knew cannot be handed back", "table", rows[0].Table, "key", string(rows[0].Key), "error", err)
+		return nil
+	}
+	for i := range rows {
+		if err := sb.returnRows(ctx, tail, rows[i:i+1], settle); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tailPart is how many rows of a tail go back in one transaction: all of a busy
+// day's would run into its deadline, each time anew.
+const tailPart = 500
 
 func (t *Tx) gather(e *Entry, table, where string, since int64) error {
 	rows, err := t.collect("SELECT * FROM "+table+" WHERE "+where, since)
