@@ -97,6 +97,9 @@ func (c *EventsRetry) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
+	if n == 0 && !c.All {
+		return next(fmt.Errorf("no event %s is parked", c.Event), "see gatehouse events parked")
+	}
 	_, err = fmt.Fprintf(p.out, "%d will be tried again now. See: gatehouse events parked\n", n)
 	return err
 }
