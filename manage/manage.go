@@ -130,7 +130,7 @@ func (m *Manage) commit(ctx context.Context, c Caller, why string, fn func(chang
 // only not have heard of them yet, which is no answer about them.
 func orUnheard(tx *store.Tx, found bool, err error) error {
 	if err == nil && !found && tx.Standby() {
-		return fault.New(fault.Unavailable, errors.New("manage: this standby has not heard of the account"))
+		return fault.New(fault.Unavailable, ErrUnheard)
 	}
 	return err
 }

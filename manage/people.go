@@ -428,6 +428,10 @@ func reason(why string) map[string]string {
 	return map[string]string{"why": code[:min(len(code), 100)]}
 }
 
+// ErrUnheard says that a standby holds no such account, which may be because the
+// primary was gone before the standby heard of it.
+var ErrUnheard = errors.New("manage: this standby has not heard of the account")
+
 // ErrNoAccount says that nobody has an address.
 var ErrNoAccount = errors.New("no account has this address")
 

@@ -34,6 +34,8 @@ type denialJSON struct {
 	Reason string          `json:"reason,omitempty"`
 	Status accounts.Status `json:"status,omitempty"`
 	Fault  fault.Code      `json:"fault,omitempty"`
+	// Unheard tells that its standby has no such account.
+	Unheard bool `json:"unheard,omitempty"`
 }
 
 // control takes denials until ctx ends. That it cannot listen stops no server.
@@ -75,7 +77,7 @@ func (s *server) controlHandler() http.Handler {
 				w.WriteHeader(http.StatusNotFound)
 			case err != nil:
 				s.slog.Warn("a denial asked for on this machine was not carried out", "error", err)
-				d.Fault = fault.Of(err)
+				d.Fault, d.Unheard = fault.Of(err), errors.Is(err, manage.ErrUnheard)
 				w.WriteHeader(fault.Lookup(d.Fault).Status)
 			}
 			_ = json.NewEncoder(w).Encode(d)
@@ -117,12 +119,16 @@ func (c *change) told(p *program, resp *http.Response) error {
 	if err := json.NewDecoder(resp.Body).Decode(&d); err != nil && resp.StatusCode == http.StatusOK {
 		return err
 	}
-	switch resp.StatusCode {
-	case http.StatusOK:
-	case http.StatusNotFound:
+	switch {
+	case resp.StatusCode == http.StatusOK:
+	case resp.StatusCode == http.StatusNotFound:
 		return noAccount(c.Email)
+	case d.Unheard:
+		return next(fmt.Errorf("the database does not answer, and this node's standby has no account %s", c.Email),
+			"check the address; somebody added just before the database went away is kept out once it is back")
 	default:
-		return fmt.Errorf("the database does not answer, and the server of this machine could not do it on its standby (%s)", d.Fault)
+		return next(fmt.Errorf("the database does not answer, and the server of this machine could not do it on its standby (%s)", d.Fault),
+			"see gatehouse status; on another node it may work")
 	}
 	fmt.Fprintf(p.out, "%s is %s here. The database does not answer, so this node keeps it and hands it over when it is back.\n", plain(d.Email), d.Status)
 	fmt.Fprintln(p.out, "Nodes that this one reaches know it too (gatehouse peers check). On nodes it cannot reach, say it again there.")
