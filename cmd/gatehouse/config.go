@@ -31,7 +31,7 @@ type Settings struct {
 	KeysDir string `key:"keys_dir" flag:"" kind:"dir" default:"/etc/gatehouse/keys" why:"The key folder made by gatehouse keys init. Keep it, and its backup, apart from the data: one is worthless without the other."`
 
 	Listen     string         `section:"Who may connect" key:"listen" flag:"" kind:"address" default:"127.0.0.1:8080" why:"Where people are served. With TLS files :443 is usual; behind a proxy on this machine stay on loopback."`
-	Management string         `key:"management.listen" flag:"" kind:"address" default:"127.0.0.1:9090" why:"Where machines look: /livez, /readyz, /startupz, /metrics. It asks for no password, so keep it off the public network."`
+	Management string         `key:"management.listen" flag:"" kind:"address" default:"127.0.0.1:9090" why:"Where machines look: /livez, /readyz, /startupz, /metrics, /statusz. It asks for no password, so keep it off the public network."`
 	TLSCert    string         `key:"tls.cert_file" kind:"file" why:"The certificate chain (PEM). A changed file is taken up within ten seconds; a broken one is logged and the old one stays."`
 	TLSKey     string         `key:"tls.key_file" kind:"secretfile" why:"The certificate's private key (PEM)."`
 	Proxies    []netip.Prefix `key:"trusted_proxies" flag:"" kind:"networks" example:"[127.0.0.1/32]" why:"The proxies whose X-Forwarded-For counts. Everybody else's is ignored. Without TLS files nobody but these may connect."`

@@ -219,6 +219,7 @@ var kindWords = map[string]string{
 	"origin": "an https:// address", "address": "address:port", "file": "a file", "secretfile": "a secret file",
 	"dir": "a folder", "https": "an https:// address", "host": "a host name", "mailbox": "a sender",
 	"contact": "mailto: or https:", "dsn": "a DSN", "networks": "addresses, networks",
+	"node": "hosts with a port", "nats": "a tls:// or nats:// address",
 }
 
 func allowedNote(s setting) string {

@@ -137,7 +137,7 @@ func judgePeer(a peers.Answer, schema int64) peerVerdict {
 	case a.Self:
 		return peerVerdict{success, "this node itself; passed over", ""}
 	case errors.As(a.Err, &stranger):
-		return peerVerdict{failure, "answers with other keys: another installation, or another key folder", "copy the key folder of this installation there and restart it"}
+		return peerVerdict{failure, "answers with other keys: another installation, or another key folder", "find out which of the two has the wrong keys (gatehouse doctor on each), put the right key folder there, and restart it"}
 	case errors.As(a.Err, &unfit) && unfit.Reason == x509.Expired:
 		return peerVerdict{failure, "its certificate is not of this time: one of the two clocks is hours off", "timedatectl set-ntp true, on both"}
 	case a.Err != nil:
