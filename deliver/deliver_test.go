@@ -48,7 +48,12 @@ func each(t *testing.T, c Channel, fn func(p *post)) {
 		}
 		p := &post{t: t, clock: clock, arrived: make(chan outbox.Message, 10_000), inHand: map[string]int{}}
 		c.Name, c.Send = outbox.Hooks, p.send
-		c.GivenUp = func(_ *store.Tx, past outbox.Past) error { p.gone = append(p.gone, past); return nil }
+		c.GivenUp = func(_ *store.Tx, past outbox.Past) error {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.gone = append(p.gone, past)
+			return nil
+		}
 		p.Deliverer = &Deliverer{Store: s, Keys: keys, Channels: []Channel{c}, Now: clock.Now, Rand: rand.Reader, Every: 5 * time.Millisecond}
 		fn(p)
 	})
@@ -127,6 +132,12 @@ func (p *post) until(what string, is func() bool) {
 			p.t.Fatalf("not within 20 s: %s", what)
 		}
 	}
+}
+
+func (p *post) givenUp() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.gone)
 }
 
 func (p *post) tries() int {
@@ -360,7 +371,7 @@ func TestWhatHasRunOutOrCannotBeSentIsGivenUpAndRecorded(t *testing.T) {
 			return outbox.Unwritable
 		})
 		end := p.running()
-		p.until("two tries", func() bool { return p.tries() >= 2 })
+		p.until("two tries, and two given up", func() bool { return p.tries() >= 2 && p.givenUp() >= 2 })
 		end()
 		var why []outbox.Class
 		for _, g := range p.gone {

@@ -68,7 +68,6 @@ type world struct {
 	order     [writers]int8 // the events in the order of their first effect
 	done      int8
 	taken     int8 // how often a lease ran out
-	died      int8 // how often a process did
 }
 
 func (s spot) real() events.Snapshot {

@@ -17,10 +17,10 @@ import (
 // The example of the specification and of its reference libraries.
 const (
 	vectorSecret  seal.Secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-	vectorID                  = "msg_p5jXN8AQM9LWM0D4loKWxJek"
-	vectorBody                = `{"test": 2432232314}`
-	vectorWant                = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
-	vectorSeconds             = 1614265330
+	vectorID      string      = "msg_p5jXN8AQM9LWM0D4loKWxJek"
+	vectorBody    string      = `{"test": 2432232314}`
+	vectorWant    string      = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+	vectorSeconds int64       = 1614265330
 )
 
 func TestTheSignatureIsTheOneOfTheSpecification(t *testing.T) {

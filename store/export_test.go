@@ -29,3 +29,11 @@ func (s *Store) LimitJournal(more int64) error {
 	var now int64
 	return db.QueryRow(fmt.Sprintf("PRAGMA max_page_count = %d", pages+more/size)).Scan(&now)
 }
+
+// JournalLines counts every entry of the journal, handed over or not.
+func (s *Store) JournalLines() (n int64) {
+	if err := s.standby.journal.db.QueryRow("SELECT COUNT(*) FROM entries").Scan(&n); err != nil {
+		return -1
+	}
+	return n
+}

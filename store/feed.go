@@ -38,11 +38,27 @@ func (s *Store) Follow(ctx context.Context, settle Settle) error {
 			return err
 		}
 	}
+	if err := sb.tidyJournal(ctx); err != nil {
+		return err
+	}
 	err := sb.feed(ctx, settle)
 	if isOutage(err) && ctx.Err() == nil {
 		if probe := sb.probe(ctx); probe != nil {
 			sb.lost(err)
 		}
+	}
+	return err
+}
+
+// tidyJournal forgets, once an hour, what the primary has had for long.
+func (sb *standby) tidyJournal(ctx context.Context) error {
+	now := sb.primary.now()
+	if now.Sub(sb.tidied) < time.Hour {
+		return nil
+	}
+	err := sb.journal.tidy(ctx, now)
+	if err == nil {
+		sb.tidied = now
 	}
 	return err
 }

@@ -138,7 +138,7 @@ type standby struct {
 	saved     time.Time      // when meta was last written
 	heldSince time.Time      // since when one transaction has held the place back; zero when none does
 	tight     bool           // the disk under the journal is nearly full
-	tidy      time.Time      // when old changes were last deleted
+	tidied    time.Time      // when old entries of the journal were last deleted
 	share     int            // nodes that were alive when the primary was last followed
 }
 

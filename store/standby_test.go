@@ -586,3 +586,21 @@ func TestWhatThisNodeDidAMomentAgoItKnowsInTheDark(t *testing.T) {
 		})
 	}
 }
+
+func TestTheJournalForgetsWhatThePrimaryHasHadForAWeek(t *testing.T) {
+	n := withStandby(t, nil)
+	n.wire.Cut()
+	n.uses("dark", "alice")
+	n.wire.Mend()
+	eventually(t, func() error { return n.Follow(t.Context(), nil) })
+	for _, row := range []struct {
+		after time.Duration
+		kept  int64
+	}{{6 * 24 * time.Hour, 1}, {2 * 24 * time.Hour, 0}} {
+		n.now.Set(n.now.Now().Add(row.after))
+		n.follows()
+		if got := n.JournalLines(); got != row.kept {
+			t.Errorf("after %v more %d entries are kept, want %d", row.after, got, row.kept)
+		}
+	}
+}
