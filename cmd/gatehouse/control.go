@@ -125,7 +125,7 @@ func (c *change) told(p *program, resp *http.Response) error {
 		return noAccount(c.Email)
 	case d.Unheard:
 		return next(fmt.Errorf("the database does not answer, and this node's standby has no account %s", c.Email),
-			"check the address; somebody added just before the database went away is kept out once it is back")
+			"check the address; somebody who was added just before the database went away can be kept out once it is back")
 	default:
 		return next(fmt.Errorf("the database does not answer, and the server of this machine could not do it on its standby (%s)", d.Fault),
 			"see gatehouse status; on another node it may work")

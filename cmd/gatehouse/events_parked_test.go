@@ -7,7 +7,7 @@ import (
 )
 
 func TestAnEventThatIsNotParkedIsNotTriedAgain(t *testing.T) {
-	l := trial(t, "origin: https://login.example.com\n")
+	l := trial(t, "origin: http://localhost:8080\n")
 	for _, c := range []struct {
 		name  string
 		retry EventsRetry

@@ -43,6 +43,7 @@ const (
 	failAfter      = 10 * time.Second // nobody got in for this long, and the canary does not: sign-ins fail
 	clockFar       = 30 * time.Second // a step of an authenticator app: codes that are right are refused
 	skewNoticed    = 5 * time.Second
+	startSlow      = 3 * time.Second // a start that any store answers takes some 100 ms
 	unheardLong    = time.Minute
 	standbyOld     = 5 * time.Minute
 	journalWaits   = time.Minute
@@ -58,7 +59,13 @@ func (f facts) hangs() bool { return f.silent > f.stale }
 
 // storesAway tells that neither primary nor standby answers.
 func (f facts) storesAway() bool {
-	return f.state.Tier == store.Tier1 || !f.state.Standby && f.primaryAway()
+	return f.state.Tier == store.Tier1 || !f.state.Standby && f.primaryAway() || f.startsInVain()
+}
+
+// startsInVain tells that a start waits for a store: whoever asked for nothing yet
+// could not find out.
+func (f facts) startsInVain() bool {
+	return !f.started && !f.leaving && !f.state.Usable && f.now.Sub(f.startedAt) > startSlow
 }
 
 func (f facts) primaryAway() bool {

@@ -111,7 +111,7 @@ func writeReport(out io.Writer, r rejoin.Report, names map[id.Account]string) er
 		return nil
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NODE\tFROM (UTC)\tTO (UTC)\tHANDED OVER (UTC)\tSTEPS\tROWS")
+	fmt.Fprintln(w, "NODE\tFIRST STEP (UTC)\tLAST STEP (UTC)\tHANDED OVER (UTC)\tSTEPS\tROWS")
 	for _, s := range r.Stretches {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\n", s.Node, s.From.Format(reportTime), s.To.Format(reportTime), s.HandedAt.Format(reportTime), s.Entries, s.Rows)
 	}

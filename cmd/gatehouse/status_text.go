@@ -78,7 +78,7 @@ func writeParts(line func(name, format string, args ...any), st *web.Status) {
 		line("Outbox", "waits for the database")
 	}
 	line("Hash queue", "%d waiting%s", st.Hash.Waiting, either(st.Hash.Busy, "; newcomers are asked to wait", ""))
-	line("Peers", "%s", either(st.Peers == 0, "none answers", count(st.Peers, "other node")+either(st.Peers == 1, " answers", " answer")))
+	line("Peers", "%s", count(st.Peers, "other node")+either(st.Peers == 1, " answers", " answer"))
 	line("Thrown out", "last told who %s", clockTime(st.Heard, st.At))
 }
 

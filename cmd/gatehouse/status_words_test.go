@@ -29,17 +29,31 @@ func TestTheVerdictSaysWhatIsKnown(t *testing.T) {
 	}
 }
 
+// A node that nobody has asked for anything knows nothing of its stores but that
+// its start waits for them.
+func TestAStartThatWaitsForItsStoresSaysSo(t *testing.T) {
+	for waited, want := range map[time.Duration]int{startSlow: 0, startSlow + time.Second: 1} {
+		issues := healthy(func(f *facts) {
+			f.started, f.tried, f.state.Usable, f.startedAt = false, false, false, f.now.Add(-waited)
+		}).issues()
+		if len(issues) != want || want > 0 && issues[0].Feature != "stores" {
+			t.Errorf("after %s: %+v", waited, issues)
+		}
+	}
+}
+
 func TestAStandbyThatIsNotLoadedAtTheStartIsNoPrimaryThatAnswers(t *testing.T) {
 	st := &web.Status{}
 	*st = healthy(func(f *facts) {
 		f.started, f.tried, f.state.Standby, f.state.Usable, f.state.Why = false, false, true, false, "loading"
+		f.startedAt = f.now.Add(-time.Second)
 	}).status(func(string) (at time.Time) { return })
 	if len(st.Issues) != 0 || st.Why != "start" {
 		t.Errorf("%q, %+v", st.Why, st.Issues)
 	}
 	var out bytes.Buffer
 	writeStanding(&out, standing{Status: st})
-	for _, want := range []string{"not ready: start (it has not heard from its database since it started)", "Outbox       waits for the database", "Peers        none answers"} {
+	for _, want := range []string{"not ready: start (it has not heard from its database since it started)", "Outbox       waits for the database", "Peers        0 other nodes answer"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("not said: %s\n%s", want, out.String())
 		}
