@@ -111,6 +111,7 @@ func EachWith(t *testing.T, with func(*Options), story func(t *testing.T, h *Hou
 	t.Helper()
 	EachOnPrimaryWith(t, with, story)
 	t.Run("standby", func(t *testing.T) {
+		t.Parallel()
 		h := New(t, storetest.Postgres(t), func(o *Options) {
 			o.Standby = true
 			if with != nil {
@@ -137,6 +138,7 @@ func EachOnPrimaryWith(t *testing.T, with func(*Options), story func(t *testing.
 	t.Helper()
 	for _, on := range primaries {
 		t.Run(on.name, func(t *testing.T) {
+			t.Parallel() // most of a story is waiting for something to be true
 			h := New(t, on.dsn(t), func(o *Options) {
 				o.Pool = on.pool
 				if with != nil {
