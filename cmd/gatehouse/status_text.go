@@ -25,7 +25,7 @@ var wrong = map[string]string{
 	"disk":           "This node's disk takes no more writes: df -h",
 	"standby":        "This node's standby would be of little use if the primary went away now.",
 	"journal":        "The primary is back, but has not taken what this node's standby did. The log of gatehouse serve says why.",
-	"parked":         "Something was set aside because it could not be handled, and waits for a person.",
+	"parked":         "Something was set aside because it could not be handled, and waits for a person; all else goes on. Of a reader named above: gatehouse events parked. Otherwise an entry of this node's journal: see the log of gatehouse serve.",
 	"overload":       "More people come than get in at once. They are asked to wait, and let in one after the other.",
 	"followers":      "Readers of the log of events are far behind. Sign-ins do not wait for them.",
 	"mail":           "No mail leaves. Sign-ins do not need it; links and notices wait. Look at the mail server (gatehouse doctor).",
