@@ -39,7 +39,7 @@ func there(dir string) string {
 
 // followers looks for events that a reader of the log has set aside.
 func (d *doctor) followers(ctx context.Context) {
-	const fix = "gatehouse status shows which; the log of gatehouse serve says why. They are tried again by themselves"
+	const fix = "gatehouse events parked shows which and why; they are tried again by themselves, and at once with gatehouse events retry --all"
 	lags, err := follow.Lags(ctx, d.h.store)
 	if err != nil {
 		d.add("followers", warning, "ask again once the database answers", "%v", err)
