@@ -145,6 +145,7 @@ func TestWhereverACallBreaksTheStepIsDoneAgainAndEverythingFits(t *testing.T) {
 			for _, crash := range []bool{false, true} {
 				name := fmt.Sprintf("%s, %s, %s", j.name, on.name, map[bool]string{true: "the process ends", false: "an outage passes"}[crash])
 				t.Run(name, func(t *testing.T) {
+					t.Parallel()
 					broken := &saboteur{}
 					dsn := storetest.SQLite
 					if on.standby {
