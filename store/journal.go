@@ -80,6 +80,9 @@ func whole(db *sql.DB) error {
 // errNotOurs says that a file of the standby is not to be believed.
 var errNotOurs = errors.New("store: not a sound file of this installation")
 
+// errOtherKeys says that a file is sound and was made with keys we do not have.
+var errOtherKeys = fmt.Errorf("%w: made with other keys", errNotOurs)
+
 // ours proves by a sealed word that a file was made with our keys; a new file gets one.
 func ours(db *sql.DB, keys *seal.Keys, what string) error {
 	place := seal.Place{Table: "standby", Row: what, Column: "origin"}
@@ -96,7 +99,7 @@ func ours(db *sql.DB, keys *seal.Keys, what string) error {
 		return fmt.Errorf("%w: %w", errNotOurs, err)
 	}
 	if _, err := keys.Open(place, sealed); err != nil {
-		return fmt.Errorf("%w: made with other keys", errNotOurs)
+		return errOtherKeys
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"gatehouse/seal"
 	"strings"
 )
 
@@ -39,7 +41,13 @@ func (sb *standby) openFiles(o Options) error {
 	if err := os.MkdirAll(sb.o.Dir, 0o700); err != nil {
 		return err
 	}
-	sb.journal, err = orAside(sb, journalPath(sb.o.Dir), func(path string) (*journal, error) { return openJournal(path, sb.o.Keys) })
+	sb.journal, err = orAside(sb, journalPath(sb.o.Dir), func(path string) (*journal, error) {
+		j, err := openJournal(path, sb.o.Keys)
+		if errors.Is(err, errOtherKeys) { // more likely it is the key folder that is wrong, and what is in here nobody else has
+			err = fmt.Errorf("%s: %w", path, seal.ErrForeign)
+		}
+		return j, err
+	})
 	if err != nil {
 		return err
 	}

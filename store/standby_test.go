@@ -320,7 +320,14 @@ func TestAFileThatIsDamagedOrForeignIsSetAsideAndNeverUsed(t *testing.T) {
 	}{
 		{"a damaged copy", "standby.db", func(t *testing.T, _ *node, path string) { damage(t, path) }},
 		{"a damaged journal", "journal.db", func(t *testing.T, _ *node, path string) { damage(t, path) }},
-		{"a copy of another installation", "standby.db", func(t *testing.T, n *node, _ string) { n.o.Standby.Keys = newKeys(t) }},
+		{"a copy of another installation", "standby.db", func(t *testing.T, _ *node, path string) {
+			other := withStandby(t, nil)
+			must(t, other.Close())
+			foreign, err := os.ReadFile(filepath.Join(other.dir, "standby.db"))
+			must(t, err)
+			damage(t, path)
+			must(t, os.WriteFile(path, foreign, 0o600))
+		}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			n := withStandby(t, nil)
@@ -602,5 +609,25 @@ func TestTheJournalForgetsWhatThePrimaryHasHadForAWeek(t *testing.T) {
 		if got := n.JournalLines(); got != row.kept {
 			t.Errorf("after %v more %d entries are kept, want %d", row.after, got, row.kept)
 		}
+	}
+}
+
+// A wrong key folder must not cost the journal, which nobody else has.
+func TestAJournalMadeWithOtherKeysStopsTheStartAndStays(t *testing.T) {
+	n := withStandby(t, nil)
+	n.wire.Cut()
+	n.uses("dark", "alice")
+	must(t, n.Close())
+	right := n.o.Standby.Keys
+	n.o.Standby.Keys = newKeys(t)
+	if _, err := store.Open(t.Context(), n.o); !errors.Is(err, seal.ErrForeign) {
+		t.Fatalf("started with other keys: %v", err)
+	}
+	n.o.Standby.Keys = right
+	var err error
+	n.Store, err = store.Open(t.Context(), n.o)
+	must(t, err)
+	if s := n.State(); s.Journal != 1 || !s.Usable {
+		t.Errorf("with the right keys again: %+v", s)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -32,6 +33,9 @@ func openStore(ctx context.Context, l *Loaded, node id.Node, now func() time.Tim
 		change(&o)
 	}
 	s, err := store.Open(ctx, o)
+	if errors.Is(err, seal.ErrForeign) {
+		return s, next(err, "point keys_dir to the right folder, or put it back from the backup; if standby.dir came from another installation, move it away")
+	}
 	return s, next(err, "see where database.dsn leads: gatehouse config check --print-effective")
 }
 
