@@ -9,10 +9,13 @@ import (
 )
 
 // TestMain bounds the random stories: each takes many steps, and every run takes
-// others. -rapid.checks on the command line takes more.
+// others. -rapid.checks on the command line takes more. A story is told on every
+// database at once, because most of it is waiting: more at a time than cores.
 func TestMain(m *testing.M) {
-	if err := flag.Set("rapid.checks", "40"); err != nil {
-		panic(err)
+	for name, value := range map[string]string{"rapid.checks": "40", "test.parallel": "6"} {
+		if err := flag.Set(name, value); err != nil {
+			panic(err)
+		}
 	}
 	os.Exit(m.Run())
 }
