@@ -48,7 +48,7 @@ var mutations = []mutation{
 
 	// ---- pay before you look ----
 	{"six guesses are checked instead of five",
-		"limits/limits.go", "if len(log) >= share(s.Rule.Max, tx) {", "if len(log) > share(s.Rule.Max, tx) {",
+		"limits/limits.go", "if len(log) < share(s.Rule.Max, tx) {", "if len(log) <= share(s.Rule.Max, tx) {",
 		"./test/stories TestTwoHundredGuessesAtOnceAreExactlyFiveChecked/sqlite"},
 	{"guesses at the same instant share one try",
 		"limits/limits.go", "log = append(log, now)", "log = slices.Compact(append(log, now/1e6*1e6))",
