@@ -28,7 +28,7 @@ type loops struct {
 
 const (
 	followEvery  = 250 * time.Millisecond // revocations made by other nodes reach us within twice this
-	followGap    = 50 * time.Millisecond  // many writes in a row make one round of following
+	followGap    = 100 * time.Millisecond // many writes in a row make one round of following
 	stampEvery   = 5 * time.Second        // the floor of the clock is at most this old after a crash
 	touchEvery   = 15 * time.Second       // "last used" in the list of sessions is exact to this
 	tidyEvery    = time.Minute
