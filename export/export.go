@@ -47,7 +47,17 @@ type Line struct {
 	Standby      bool              `json:"standby"`
 	Data         map[string]string `json:"data,omitempty"`
 	Personal     map[string]string `json:"personal,omitempty"`
+	Parked       bool              `json:"parked,omitempty"` // of a kind this build does not know; never in what Files and Stream write
 	Hidden       events.Hidden     `json:"hidden,omitempty"`
+}
+
+// LineOf is all that this build knows of an event, personal data included.
+func LineOf(e events.Event) Line {
+	return Line{
+		Position: e.Position, ID: e.ID, Kind: e.Kind, Version: e.Version, MadeAt: e.MadeAt, Organisation: e.Organisation, Account: e.Account,
+		Actor: e.Actor, Session: e.Session, Attempt: e.Attempt, Node: e.Node, NodeSeq: e.NodeSeq, Standby: e.Standby, Data: e.Data,
+		Personal: e.Personal, Parked: e.Parked, Hidden: e.Hidden,
+	}
 }
 
 // errNewer has an event parked until a build runs that knows its kind: its data
@@ -60,12 +70,9 @@ func encode(e events.Event, personal bool) ([]byte, error) {
 	if e.Parked {
 		return nil, errNewer
 	}
-	l := Line{
-		Position: e.Position, ID: e.ID, Kind: e.Kind, Version: e.Version, MadeAt: e.MadeAt, Organisation: e.Organisation, Account: e.Account,
-		Actor: e.Actor, Session: e.Session, Attempt: e.Attempt, Node: e.Node, NodeSeq: e.NodeSeq, Standby: e.Standby, Data: e.Data,
-	}
-	if personal {
-		l.Personal, l.Hidden = e.Personal, e.Hidden
+	l := LineOf(e)
+	if !personal {
+		l.Personal, l.Hidden = nil, ""
 	}
 	return json.Marshal(l)
 }

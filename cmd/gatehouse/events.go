@@ -16,6 +16,7 @@ import (
 
 	"gatehouse/accounts"
 	"gatehouse/events"
+	"gatehouse/export"
 	"gatehouse/id"
 	"gatehouse/seal"
 	"gatehouse/store"
@@ -344,32 +345,9 @@ func (c *EventsExport) Run(ctx context.Context, p *program) error {
 	return w.Flush()
 }
 
-// eventJSON is an event as programs read it. Names are stable; fields may be added.
-type eventJSON struct {
-	Position     int64             `json:"position"`
-	ID           id.Event          `json:"id"`
-	Kind         events.Kind       `json:"kind"`
-	Version      int               `json:"version"`
-	MadeAt       time.Time         `json:"made_at"`
-	Organisation id.Organisation   `json:"organisation,omitempty"`
-	Account      id.Account        `json:"account,omitempty"`
-	Actor        string            `json:"actor"`
-	Session      id.Session        `json:"session,omitempty"`
-	Attempt      id.Attempt        `json:"attempt,omitempty"`
-	Node         id.Node           `json:"node"`
-	NodeSeq      int64             `json:"node_seq"`
-	Standby      bool              `json:"standby"`
-	Data         map[string]string `json:"data,omitempty"`
-	Personal     map[string]string `json:"personal,omitempty"`
-	Parked       bool              `json:"parked,omitempty"`
-	Hidden       events.Hidden     `json:"hidden,omitempty"`
-}
-
+// printJSON writes an event as gatehouse's export followers do, with all that is known.
 func printJSON(w io.Writer, e events.Event) error {
-	return json.NewEncoder(w).Encode(eventJSON{
-		e.Position, e.ID, e.Kind, e.Version, e.MadeAt, e.Organisation, e.Account, e.Actor, e.Session, e.Attempt,
-		e.Node, e.NodeSeq, e.Standby, e.Data, e.Personal, e.Parked, e.Hidden,
-	})
+	return json.NewEncoder(w).Encode(export.LineOf(e))
 }
 
 // EventsKinds explains the kinds.
