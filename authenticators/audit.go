@@ -55,7 +55,7 @@ func uses(tx *store.Tx, q string, args ...any) ([]Use, error) {
 // Referred lists accounts that rows of ours name, after one of them, in order.
 func Referred(tx *store.Tx, after id.Account, limit int) ([]id.Account, error) {
 	return store.Column[id.Account](tx, `SELECT account FROM passwords WHERE account > $1 UNION SELECT account FROM old_passwords WHERE account > $1
-		UNION SELECT account FROM totp WHERE account > $1 UNION SELECT account FROM recovery_sets WHERE account > $1 ORDER BY account LIMIT $2`, after, limit)
+		UNION SELECT account FROM totp WHERE account > $1 UNION SELECT account FROM credentials WHERE account > $1 UNION SELECT account FROM recovery_sets WHERE account > $1 ORDER BY account LIMIT $2`, after, limit)
 }
 
 // Strays lists sets of recovery codes that nobody holds any more, though their

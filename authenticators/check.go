@@ -25,6 +25,7 @@ func New(h *Hasher, keys *seal.Keys) *Set {
 	return &Set{Hasher: h, checkers: map[proof.Method]Checker{
 		proof.Password:     passwordChecker{h},
 		proof.TOTP:         totpChecker{},
+		proof.HOTP:         hotpChecker{},
 		proof.RecoveryCode: recoveryChecker{keys},
 	}}
 }

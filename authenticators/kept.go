@@ -31,6 +31,7 @@ type TOTP struct {
 	MadeAt     time.Time
 	LastUsedAt time.Time // zero: never since it was added
 	Version    int64
+	Token      id.Token // the hardware token it is; "" for an app
 }
 
 // RecoverySet is the one set of recovery codes of an account.
@@ -51,15 +52,13 @@ type RecoverySlot struct {
 
 // Kept is all that Gatehouse keeps of one account's authenticators.
 type Kept struct {
-	Account  id.Account
-	Decoy    bool      // of nobody: no check on it ever succeeds, at the same cost
-	Password *Password // nil: none was set yet
-	TOTP     []TOTP    // oldest first
-	Recovery *RecoverySet
+	Account     id.Account
+	Decoy       bool         // of nobody: no check on it ever succeeds, at the same cost
+	Password    *Password    // nil: none was set yet
+	TOTP        []TOTP       // oldest first
+	Credentials []Credential // every other second authenticator, oldest first
+	Recovery    *RecoverySet
 }
-
-// HasSecond tells whether the account holds a second authenticator.
-func (k Kept) HasSecond() bool { return len(k.TOTP) > 0 }
 
 // RecoveryLeft counts the recovery codes that still open.
 func RecoveryLeft(k Kept) int {
@@ -76,8 +75,10 @@ func RecoveryLeft(k Kept) int {
 
 // Shown is what a person showed, and when.
 type Shown struct {
-	Secret seal.Secret
-	Now    time.Time
+	Secret    seal.Secret // a password, a code; for a passkey the browser's answer, JSON
+	Challenge []byte      // what a passkey was asked to sign
+	Verified  bool        // a passkey must have verified its holder
+	Now       time.Time
 }
 
 // Verdict is what a check found.

@@ -159,7 +159,7 @@ func TestThePasswordCheckerHashesOnceForEverybody(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			hashes = 0
-			v, err := set.Check(t.Context(), proof.Password, row.kept, Shown{row.show, noon})
+			v, err := set.Check(t.Context(), proof.Password, row.kept, Shown{Secret: row.show, Now: noon})
 			if err != nil || v.OK != row.ok || hashes != 1 {
 				t.Errorf("ok %v after %d hashes, %v; want ok %v after 1", v.OK, hashes, err, row.ok)
 			}

@@ -83,7 +83,7 @@ func TestACodeIsReadHoweverItIsTyped(t *testing.T) {
 		{"a novel", seal.Secret(strings.Repeat("7kq3", 100)), false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			v, err := set.Check(t.Context(), proof.RecoveryCode, kept, Shown{row.typed, noon})
+			v, err := set.Check(t.Context(), proof.RecoveryCode, kept, Shown{Secret: row.typed, Now: noon})
 			if err != nil || v.OK != row.ok {
 				t.Errorf("%v %v", v.OK, err)
 			}
@@ -97,7 +97,7 @@ func TestEverySlotOpensWithItsOwnCodeUntilItIsSpent(t *testing.T) {
 	codes, kept := testSet(t, keys)
 	for i, code := range codes {
 		k := Kept{Account: ana, Recovery: kept}
-		v, err := set.Check(t.Context(), proof.RecoveryCode, k, Shown{code, noon})
+		v, err := set.Check(t.Context(), proof.RecoveryCode, k, Shown{Secret: code, Now: noon})
 		if err != nil || !v.OK || v.Proof.Step != int64(i) || v.Proof.Authenticator != "set" || v.Proof.Version != 4 {
 			t.Errorf("slot %d: %+v %v", i, v, err)
 		}
@@ -105,11 +105,11 @@ func TestEverySlotOpensWithItsOwnCodeUntilItIsSpent(t *testing.T) {
 			t.Errorf("%d left, want %d", left, 10-i)
 		}
 		kept.Slots[i].SpentAt = noon
-		if v, err := set.Check(t.Context(), proof.RecoveryCode, k, Shown{code, noon}); err != nil || v.OK {
+		if v, err := set.Check(t.Context(), proof.RecoveryCode, k, Shown{Secret: code, Now: noon}); err != nil || v.OK {
 			t.Errorf("slot %d opens after it was spent: %v", i, err)
 		}
 	}
-	if v, err := set.Check(t.Context(), proof.RecoveryCode, Kept{Account: ana}, Shown{codes[0], noon}); err != nil || v.OK {
+	if v, err := set.Check(t.Context(), proof.RecoveryCode, Kept{Account: ana}, Shown{Secret: codes[0], Now: noon}); err != nil || v.OK {
 		t.Errorf("a person without codes: %+v %v", v, err)
 	}
 }
@@ -122,7 +122,7 @@ func TestAHashCopiedToAnotherSetOrSlotOpensNothing(t *testing.T) {
 		"another set":  {ID: "other", Slots: kept.Slots},
 		"another slot": {ID: "set", Slots: []RecoverySlot{{Slot: 1, Hash: kept.Slots[0].Hash, Pepper: kept.Slots[0].Pepper}}},
 	} {
-		if v, err := set.Check(t.Context(), proof.RecoveryCode, Kept{Recovery: moved}, Shown{codes[0], noon}); err != nil || v.OK {
+		if v, err := set.Check(t.Context(), proof.RecoveryCode, Kept{Recovery: moved}, Shown{Secret: codes[0], Now: noon}); err != nil || v.OK {
 			t.Errorf("%s: %+v %v", name, v, err)
 		}
 	}
@@ -132,7 +132,7 @@ func TestAMissingPepperKeyIsAnErrorNotAWrongCode(t *testing.T) {
 	keys := testKeys(t)
 	codes, kept := testSet(t, keys)
 	kept.Slots[3].Pepper++
-	v, err := New(testHasher(t, keys, quick), keys).Check(t.Context(), proof.RecoveryCode, Kept{Recovery: kept}, Shown{codes[0], noon})
+	v, err := New(testHasher(t, keys, quick), keys).Check(t.Context(), proof.RecoveryCode, Kept{Recovery: kept}, Shown{Secret: codes[0], Now: noon})
 	if err == nil || v.OK {
 		t.Errorf("%+v %v", v, err)
 	}

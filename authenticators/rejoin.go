@@ -39,6 +39,8 @@ func since(tx *store.Tx, account id.Account, p proof.Proof) (Fate, error) {
 		query = `SELECT '' AS must_change FROM totp WHERE account = $1 AND id = $2`
 	case proof.RecoveryCode:
 		query = `SELECT '' AS must_change FROM recovery_sets WHERE account = $1 AND id = $2`
+	case proof.Passkey, proof.Push, proof.HOTP, proof.SMS, proof.Voice, proof.Remembered:
+		query = `SELECT '' AS must_change FROM credentials WHERE account = $1 AND id = $2 AND state IN ('', 'gone')`
 	default:
 		return Stands, nil
 	}
@@ -53,9 +55,11 @@ func since(tx *store.Tx, account id.Account, p proof.Proof) (Fate, error) {
 	return Stands, err
 }
 
-// HolderOf tells whose an app or a set of recovery codes is; "" when nobody's.
+// HolderOf tells whose a second authenticator or a set of recovery codes is; ""
+// when nobody's.
 func HolderOf(tx *store.Tx, a id.Authenticator) (account id.Account, err error) {
-	err = tx.Row(`SELECT account FROM totp WHERE id = $1 UNION ALL SELECT account FROM recovery_sets WHERE id = $1`, a).Scan(&account)
+	err = tx.Row(`SELECT account FROM totp WHERE id = $1 UNION ALL SELECT account FROM credentials WHERE id = $1
+		UNION ALL SELECT account FROM recovery_sets WHERE id = $1`, a).Scan(&account)
 	if errors.Is(err, store.ErrNoRows) {
 		err = nil
 	}

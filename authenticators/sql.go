@@ -13,7 +13,7 @@ import (
 	"gatehouse/store"
 )
 
-// Load reads all authenticators of an account: the same three queries for every
+// Load reads all authenticators of an account: the same four queries for every
 // id. For an unknown name load events.Nobody's, which are decoys (see Prepare).
 func Load(tx *store.Tx, keys *seal.Keys, account id.Account) (Kept, error) {
 	k, err := LoadUsual(tx, keys, account)
@@ -31,7 +31,7 @@ func LoadPassword(tx *store.Tx, _ *seal.Keys, account id.Account) (Kept, error) 
 	return Kept{Account: account, Decoy: account == events.Nobody, Password: p}, err
 }
 
-// LoadUsual is Load without the recovery codes, which few sign-ins show: two
+// LoadUsual is Load without the recovery codes, which few sign-ins show: three
 // queries for every id.
 func LoadUsual(tx *store.Tx, keys *seal.Keys, account id.Account) (Kept, error) {
 	k := Kept{Account: account, Decoy: account == events.Nobody}
@@ -39,7 +39,10 @@ func LoadUsual(tx *store.Tx, keys *seal.Keys, account id.Account) (Kept, error) 
 	if k.Password, err = loadPassword(tx, account); err != nil {
 		return Kept{}, err
 	}
-	k.TOTP, err = loadTOTP(tx, keys, account)
+	if k.TOTP, err = loadTOTP(tx, keys, account); err != nil {
+		return Kept{}, err
+	}
+	k.Credentials, err = loadCredentials(tx, keys, account)
 	return k, err
 }
 
@@ -56,7 +59,7 @@ func loadPassword(tx *store.Tx, account id.Account) (*Password, error) {
 }
 
 func loadTOTP(tx *store.Tx, keys *seal.Keys, account id.Account) (all []TOTP, err error) {
-	rows, err := tx.Rows(`SELECT id, name, secret, algorithm, digits, period, last_step, drift, made_at, last_used_at, version
+	rows, err := tx.Rows(`SELECT id, name, secret, algorithm, digits, period, last_step, drift, made_at, last_used_at, version, token
 		FROM totp WHERE account = $1 ORDER BY made_at, id`, account)
 	if err != nil {
 		return nil, err
@@ -68,7 +71,7 @@ func loadTOTP(tx *store.Tx, keys *seal.Keys, account id.Account) (all []TOTP, er
 		var madeAt int64
 		var usedAt sql.NullInt64
 		if err := rows.Scan(&t.ID, &t.Name, &sealed, &t.Algorithm, &t.Digits, &t.Period,
-			&t.LastStep, &t.Drift, &madeAt, &usedAt, &t.Version); err != nil {
+			&t.LastStep, &t.Drift, &madeAt, &usedAt, &t.Version, &t.Token); err != nil {
 			return nil, err
 		}
 		plain, err := keys.Open(totpPlace(t.ID), sealed)
@@ -135,11 +138,13 @@ func StillSame(tx *store.Tx, account id.Account, p proof.Proof) (bool, error) {
 		query = `SELECT id, version FROM totp WHERE account = $1 AND id = $2`
 	case proof.RecoveryCode:
 		query = `SELECT id, version FROM recovery_sets WHERE account = $1`
+	case proof.Passkey, proof.Push, proof.HOTP, proof.SMS, proof.Voice, proof.Remembered:
+		query = `SELECT id, version FROM credentials WHERE account = $1 AND id = $2 AND state IN ('', 'gone')`
 	default:
 		return false, nil
 	}
 	args := []any{account}
-	if p.Method == proof.TOTP { // an account may hold several
+	if p.Method != proof.Password && p.Method != proof.RecoveryCode { // an account may hold several
 		args = append(args, p.Authenticator)
 	}
 	var holds string
@@ -226,46 +231,44 @@ func AddTOTP(tx *store.Tx, keys *seal.Keys, t TOTP) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`INSERT INTO totp (id, account, name, secret, algorithm, digits, period, last_step, drift, made_at, last_used_at, version, node)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL, 1, $11)`,
-		t.ID, t.Account, t.Name, sealed, t.Algorithm, t.Digits, t.Period, t.LastStep, t.Drift, store.Micros(t.MadeAt), tx.Node())
+	_, err = tx.Exec(`INSERT INTO totp (id, account, name, secret, algorithm, digits, period, last_step, drift, made_at, last_used_at, version, node, token)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL, 1, $11, $12)`,
+		t.ID, t.Account, t.Name, sealed, t.Algorithm, t.Digits, t.Period, t.LastStep, t.Drift, store.Micros(t.MadeAt), tx.Node(), t.Token)
 	return err
 }
 
-// RenameTOTP gives an app of the account another name. false: it has no such app.
-func RenameTOTP(tx *store.Tx, account id.Account, t id.Authenticator, name string) (bool, error) {
-	return one(tx.Exec(`UPDATE totp SET name = $3, version = version + 1, node = $4 WHERE account = $1 AND id = $2`, account, t, name, tx.Node()))
+// Rename gives a second authenticator of the account another name. false: it has
+// no such authenticator.
+func Rename(tx *store.Tx, account id.Account, a id.Authenticator, name string) (bool, error) {
+	ok, err := one(tx.Exec(`UPDATE totp SET name = $3, version = version + 1, node = $4 WHERE account = $1 AND id = $2`, account, a, name, tx.Node()))
+	if ok || err != nil {
+		return ok, err
+	}
+	return one(tx.Exec(`UPDATE credentials SET name = $3, version = version + 1, node = $4 WHERE account = $1 AND id = $2`, account, a, name, tx.Node()))
 }
 
-// RemoveTOTP removes an app. Removing the only one is fault.LastAuthenticator:
-// the rows are locked first, so two removals at once cannot leave none. false:
-// the account has no such app. The caller holds a lock on nothing else of ours.
-func RemoveTOTP(tx *store.Tx, account id.Account, t id.Authenticator) (bool, error) {
-	held, err := lockTOTP(tx, account)
-	if err != nil {
-		return false, err
+// Remove takes a second authenticator off an account. The caller holds the
+// account's row, so that two removals at once cannot leave none, and has made sure
+// that another one is left. false: the account has no such authenticator.
+func Remove(tx *store.Tx, account id.Account, a id.Authenticator) (bool, error) {
+	ok, err := one(tx.Exec(`DELETE FROM totp WHERE account = $1 AND id = $2`, account, a))
+	if ok || err != nil {
+		return ok, err
 	}
-	if !held[t] {
-		return false, nil
-	}
-	if len(held) == 1 {
-		return false, fault.New(fault.LastAuthenticator, nil)
-	}
-	return one(tx.Exec(`DELETE FROM totp WHERE account = $1 AND id = $2`, account, t))
+	return one(tx.Exec(`DELETE FROM credentials WHERE account = $1 AND id = $2`, account, a))
 }
 
-// RemoveSecond takes every second authenticator off an account: apps and recovery
-// codes. It is for operators who have made sure who asks; the apps are returned.
-func RemoveSecond(tx *store.Tx, keys *seal.Keys, account id.Account) ([]TOTP, error) {
-	if _, err := lockTOTP(tx, account); err != nil {
-		return nil, err
-	}
-	apps, err := loadTOTP(tx, keys, account)
+// RemoveSecond takes every second authenticator off an account, recovery codes and
+// remembered browsers too. It is for operators who have made sure who asks, and
+// hold the account's row; what was taken off is returned.
+func RemoveSecond(tx *store.Tx, keys *seal.Keys, account id.Account) ([]Named, error) {
+	kept, err := LoadUsual(tx, keys, account)
 	if err != nil {
 		return nil, err
 	}
 	for _, q := range []string{
 		`DELETE FROM totp WHERE account = $1`,
+		`DELETE FROM credentials WHERE account = $1`,
 		`DELETE FROM recovery_codes WHERE recovery_set IN (SELECT id FROM recovery_sets WHERE account = $1)`,
 		`DELETE FROM recovery_sets WHERE account = $1`,
 	} {
@@ -273,24 +276,7 @@ func RemoveSecond(tx *store.Tx, keys *seal.Keys, account id.Account) ([]TOTP, er
 			return nil, err
 		}
 	}
-	return apps, nil
-}
-
-func lockTOTP(tx *store.Tx, account id.Account) (map[id.Authenticator]bool, error) {
-	rows, err := tx.Rows(`SELECT id FROM totp WHERE account = $1 ORDER BY id`+tx.ForUpdate(), account)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	held := map[id.Authenticator]bool{}
-	for rows.Next() {
-		var t id.Authenticator
-		if err := rows.Scan(&t); err != nil {
-			return nil, err
-		}
-		held[t] = true
-	}
-	return held, rows.Err()
+	return kept.Named(), nil
 }
 
 // AcceptTOTP spends the time step that a proof showed: by (an attempt or session

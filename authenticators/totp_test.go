@@ -146,16 +146,16 @@ func TestEveryAppOfAnAccountIsTried(t *testing.T) {
 	first.Secret, second.ID, second.Version = "MFRGGZDFMZTWQ2LKNNWG23TPOBYXE43U", "second", 9
 	set := New(testHasher(t, testKeys(t), quick), testKeys(t))
 	kept := Kept{Account: ana, TOTP: []TOTP{first, second}}
-	v, err := set.Check(t.Context(), proof.TOTP, kept, Shown{seal.Secret(codeOf(t, second, here)), noon})
+	v, err := set.Check(t.Context(), proof.TOTP, kept, Shown{Secret: seal.Secret(codeOf(t, second, here)), Now: noon})
 	if err != nil || !v.OK || v.Proof.Authenticator != "second" || v.Proof.Version != 9 || v.Proof.Step != here {
 		t.Errorf("%+v %v", v, err)
 	}
-	v, err = set.Check(t.Context(), proof.TOTP, kept, Shown{seal.Secret(codeOf(t, second, here-5)), noon})
+	v, err = set.Check(t.Context(), proof.TOTP, kept, Shown{Secret: seal.Secret(codeOf(t, second, here-5)), Now: noon})
 	if err != nil || v.OK || v.Hint != (Hint{HintBehind, 150}) {
 		t.Errorf("a code of the second app, late: %+v %v", v, err)
 	}
 	kept.Decoy = true
-	v, err = set.Check(t.Context(), proof.TOTP, kept, Shown{seal.Secret(codeOf(t, second, here)), noon})
+	v, err = set.Check(t.Context(), proof.TOTP, kept, Shown{Secret: seal.Secret(codeOf(t, second, here)), Now: noon})
 	if err != nil || v.OK || v.Hint != (Hint{}) {
 		t.Errorf("nobody: %+v %v", v, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"gatehouse/access"
@@ -33,7 +34,8 @@ type attempt struct {
 	Proofs   []proof.Proof     `json:"p,omitempty"`
 	Link     id.Link           `json:"l,omitempty"`
 	LinkKind accounts.LinkKind `json:"lk,omitempty"`
-	Tries    []limits.Try      `json:"t,omitempty"` // receipts, given back when it ends well
+	Tries    []limits.Try      `json:"t,omitempty"`  // receipts, given back when it ends well
+	Ways     []Way             `json:"ws,omitempty"` // how the second authenticator may be shown, the likeliest first
 	Enrolled enrolment         `json:"en,omitzero"`
 	Seed     []byte            `json:"sd"`          // what it shows for the first time comes from here, so that a second click shows the same
 	Session  id.Session        `json:"s,omitempty"` // Fresh: the session that is proved anew
@@ -43,14 +45,16 @@ type attempt struct {
 	Expires  time.Time         `json:"x"`
 }
 
-// enrolment is an authenticator app being set up. It exists nowhere else until
+// enrolment is a second authenticator being set up. It exists nowhere else until
 // the attempt ends: one abandoned half-way leaves nothing behind.
 type enrolment struct {
-	ID     id.Authenticator `json:"i"`
-	Secret string           `json:"s"`
-	Name   string           `json:"n"`
-	Proof  proof.Proof      `json:"p"`
-	Codes  []string         `json:"c"`
+	ID      id.Authenticator           `json:"i"`
+	Secret  string                     `json:"s"`           // of the app that is offered
+	Passkey *authenticators.Credential `json:"k,omitempty"` // set up instead of an app
+	Offers  []proof.Method             `json:"o,omitempty"` // what may be set up here
+	Name    string                     `json:"n"`
+	Proof   proof.Proof                `json:"p"`
+	Codes   []string                   `json:"c"`
 }
 
 // begin starts an attempt.
@@ -103,57 +107,102 @@ func (f *Flow) open(sealed string, who Who) (attempt, error) {
 // facts is what the database says about the account of an attempt.
 type facts struct {
 	hasPassword bool
-	hasSecond   bool
-	mustChange  string // "", or why a new password is due: "compromised", "expired"
-	linkGood    bool   // the attempt's link still permits what its kind permits
+	ways        []Way              // how a second authenticator may be shown; none: there is none
+	need        access.Requirement // what the session must be opened with
+	mustChange  string             // "", or why a new password is due: "compromised", "expired"
+	linkGood    bool               // the attempt's link still permits what its kind permits
 }
+
+func (f facts) hasSecond() bool { return len(f.ways) > 0 }
 
 // next is the decision: what an attempt must still show. It is pure, and the
 // only place that says Done.
 func next(a attempt, f facts) Step {
 	_, password := proof.Find(a.Proofs, proof.Password)
+	whole := password || proof.LevelOf(a.Proofs) >= access.Required() // a passkey that verified its holder needs no password
 	chooses := f.linkGood && (a.LinkKind == accounts.Reset || a.LinkKind == accounts.Invitation && !f.hasPassword)
 	switch {
-	case chooses && !password && f.hasSecond && proof.LevelOf(a.Proofs) < proof.AAL1:
-		return Code // a mailbox alone changes nothing for someone who has a second authenticator
+	case chooses && !password && f.hasSecond() && proof.LevelOf(a.Proofs) < proof.AAL1:
+		return f.second(a) // a mailbox alone changes nothing for someone who has a second authenticator
 	case chooses && !password:
 		return NewPassword
-	case !password:
+	case !whole:
 		return Password
-	case !f.hasSecond && a.Purpose == Fresh:
+	case !f.hasSecond() && a.Purpose == Fresh:
 		return Password // cannot happen to a living session; never a way to enrol
-	case !f.hasSecond && !permitsEnrolment(a.LinkKind, f.linkGood):
-		return LinkSent // a password alone never enrols anything
-	case !f.hasSecond && a.Enrolled.Proof.At.IsZero():
-		return Enrol
-	case !f.hasSecond:
-		return RecoveryCodes
+	case !f.hasSecond():
+		return f.enrols(a)
 	case proof.LevelOf(a.Proofs) < access.Required():
-		return Code
-	case f.mustChange != "":
+		return f.second(a)
+	case f.enough(a) && f.mustChange != "":
 		return NewPassword
+	case f.enough(a):
+		return Done
+	case f.canMeet(a):
+		return f.second(a)
 	}
-	return Done
+	return f.enrols(a) // what they hold is no longer enough: they add what is
+}
+
+// enrols is the step of somebody who must set up a second authenticator. A
+// password, and what was enough until now, never enrol anything without a link.
+func (f facts) enrols(a attempt) Step {
+	switch {
+	case !permitsEnrolment(a.LinkKind, f.linkGood):
+		return LinkSent
+	case a.Enrolled.Proof.At.IsZero():
+		return Enrol
+	}
+	return RecoveryCodes
+}
+
+// enough tells whether what was shown meets the requirement. A fresh proof by
+// somebody who holds nothing that would meet it is as good as their session: or
+// they could never add what is missing.
+func (f facts) enough(a attempt) bool {
+	return f.need.Met(a.Proofs) || a.Purpose == Fresh && !f.canMeet(a)
+}
+
+// canMeet tells whether another authenticator of theirs would meet the requirement.
+func (f facts) canMeet(a attempt) bool {
+	for _, w := range f.ways {
+		_, shown := proof.Find(a.Proofs, w.Method)
+		if !shown && f.need.Met(append(slices.Clone(a.Proofs), w.strongest())) {
+			return true
+		}
+	}
+	return false
+}
+
+// second is the step of the first way that was not shown yet; of those, one that
+// meets the requirement.
+func (f facts) second(a attempt) Step {
+	first := Code
+	for i, w := range slices.Backward(f.ways) {
+		_, shown := proof.Find(a.Proofs, w.Method)
+		if !shown && (i == 0 || f.need.Met(append(slices.Clone(a.Proofs), w.strongest()))) {
+			first = w.Step
+		}
+	}
+	return first
 }
 
 func permitsEnrolment(k accounts.LinkKind, good bool) bool {
 	return good && (k == accounts.Invitation || k == accounts.Enrol || k == accounts.Reset)
 }
 
-func factsOf(kept authenticators.Kept, linkGood bool, mustChange string) facts {
-	return facts{hasPassword: kept.Password != nil, hasSecond: kept.HasSecond(), mustChange: mustChange, linkGood: linkGood}
-}
-
 // view shows an attempt to whoever asks for its next step.
 func (f *Flow) view(a attempt) View {
 	v := View{ID: a.ID, Purpose: a.Purpose, Email: a.Email, Name: a.Name, Why: a.Why, Return: a.Return}
-	switch a.At {
-	case Code:
-		v.Other = []Step{Recovery}
-	case Enrol:
+	switch {
+	case a.At.asksSecond():
+		v.Ways = a.Ways
+		v.Other = otherSteps(a)
+	case a.At == Enrol:
+		v.Offers = a.Enrolled.Offers
 		v.Secret = seal.Secret(a.Enrolled.Secret)
 		v.URI = seal.Secret(authenticators.KeyURI(f.Product, a.Email, v.Secret))
-	case RecoveryCodes:
+	case a.At == RecoveryCodes:
 		for _, c := range a.Enrolled.Codes {
 			v.Codes = append(v.Codes, seal.Secret(c))
 		}

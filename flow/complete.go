@@ -93,7 +93,7 @@ func (f *Flow) recordSignIn(tx *store.Tx, a attempt, t sessions.Ticket, who Who)
 // methods names proofs in a stable order: "password+totp".
 func methods(ps []proof.Proof) string {
 	var names []string
-	for _, m := range []proof.Method{proof.Password, proof.TOTP, proof.RecoveryCode} {
+	for _, m := range []proof.Method{proof.Password, proof.Passkey, proof.TOTP, proof.HOTP, proof.Push, proof.SMS, proof.Voice, proof.RecoveryCode, proof.Remembered} {
 		if _, ok := proof.Find(ps, m); ok {
 			names = append(names, string(m))
 		}

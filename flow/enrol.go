@@ -2,6 +2,7 @@ package flow
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"gatehouse/access"
@@ -120,12 +121,10 @@ func (f *Flow) commitPassword(tx *store.Tx, a attempt, p authenticators.Password
 	if err != nil {
 		return Outcome{}, err
 	}
-	kept, err := authenticators.Load(tx, f.Keys, a.Account)
-	if err != nil {
-		return Outcome{}, err
-	}
-	if !again && !mayChoose(a, p.ID, kept, good) {
-		return f.linkRefused(tx, a, in.Who)
+	if !again {
+		if may, err := f.mayChoose(tx, a, account, p.ID); err != nil || !may {
+			return orElse(err, func() (Outcome, error) { return f.linkRefused(tx, a, in.Who) })
+		}
 	}
 	if a.Why != "" || a.LinkKind == accounts.Reset && proof.LevelOf(a.Proofs) > proof.None {
 		if same, err := f.proofsStand(tx, a); err != nil || !same {
@@ -138,22 +137,32 @@ func (f *Flow) commitPassword(tx *store.Tx, a attempt, p authenticators.Password
 			return Outcome{}, err
 		}
 	}
-	if kept, err = authenticators.Load(tx, f.Keys, a.Account); err != nil {
+	kept, err := authenticators.LoadPassword(tx, f.Keys, a.Account)
+	if err != nil {
 		return Outcome{}, err
 	}
 	a.Why = ""
 	a.Proofs = append(withoutMethod(a.Proofs, proof.Password), proof.Proof{
 		Method: proof.Password, Authenticator: string(kept.Password.ID), Version: kept.Password.Version, At: tx.Now()})
-	out, err := f.onwards(tx, a, account, factsOf(kept, good, ""), in)
+	fs, err := f.factsNow(tx, a, account)
+	if err != nil {
+		return Outcome{}, err
+	}
+	fs.linkGood = good // a reset has used its link up just now; what it permits holds for this attempt
+	out, err := f.onwards(tx, a, account, fs, in)
 	out.revoked = append(out.revoked, revoked...)
 	return out, err
 }
 
 // mayChoose asks again what let the attempt come to this step: an attempt sets
 // one password, and only while next would still ask it for one.
-func mayChoose(a attempt, password id.Authenticator, kept authenticators.Kept, linkGood bool) bool {
-	chosen := kept.Password != nil && kept.Password.ID == password
-	return !chosen && next(a, factsOf(kept, linkGood, a.Why)) == NewPassword
+func (f *Flow) mayChoose(tx *store.Tx, a attempt, account accounts.Account, password id.Authenticator) (bool, error) {
+	kept, err := authenticators.LoadPassword(tx, f.Keys, a.Account)
+	if err != nil || kept.Password != nil && kept.Password.ID == password {
+		return false, err
+	}
+	fs, err := f.factsNow(tx, a, account)
+	return next(a, fs) == NewPassword, err
 }
 
 // passwordNotGood records which rules a new password broke, never the password.
@@ -254,16 +263,18 @@ func (f *Flow) onwards(tx *store.Tx, a attempt, account accounts.Account, fs fac
 	case Done:
 		return f.complete(tx, a, account, in)
 	case Enrol:
-		if err := f.startEnrolment(&a); err != nil {
+		if err := f.startEnrolment(&a, fs.need); err != nil {
 			return Outcome{}, err
 		}
 	}
+	a.Ways = fs.ways
 	return f.outcome(a, in.Who, nil)
 }
 
 // startEnrolment makes the secret of an authenticator app. It is kept nowhere but
 // in the sealed attempt until a code of it was shown and the codes are confirmed.
-func (f *Flow) startEnrolment(a *attempt) error {
+func (f *Flow) startEnrolment(a *attempt, need access.Requirement) error {
+	a.Enrolled.Offers = need.Enrols()
 	if a.Enrolled.Secret != "" {
 		return nil
 	}
@@ -385,17 +396,14 @@ func (f *Flow) commitEnrolment(tx *store.Tx, a attempt, set authenticators.Recov
 	if out, same, err := f.sameAnswer(tx, a, account, true, nil, in.Who); same || err != nil {
 		return out, err
 	}
-	kept, err := authenticators.Load(tx, f.Keys, a.Account)
+	fs, err := f.factsNow(tx, a, account)
 	if err != nil {
 		return Outcome{}, err
 	}
-	good, err := f.linkStands(tx, a, account)
-	if err != nil {
-		return Outcome{}, err
-	}
-	if !permitsEnrolment(a.LinkKind, good) || kept.HasSecond() {
+	if next(a, fs) != RecoveryCodes {
 		return f.linkRefused(tx, a, in.Who)
 	}
+	good := fs.linkGood
 	if same, err := f.proofsStand(tx, a); err != nil || !same {
 		return f.startOver(tx, a, err, in.Who)
 	}
@@ -403,20 +411,34 @@ func (f *Flow) commitEnrolment(tx *store.Tx, a attempt, set authenticators.Recov
 		return Outcome{}, err
 	}
 	a.Proofs = append(a.Proofs, a.Enrolled.Proof)
-	kept, err = authenticators.Load(tx, f.Keys, a.Account)
-	if err != nil {
+	if fs, err = f.factsNow(tx, a, account); err != nil {
 		return Outcome{}, err
 	}
-	return f.onwards(tx, a, account, factsOf(kept, good, a.Why), in)
+	fs.linkGood = good // keepEnrolment has used it up
+	return f.onwards(tx, a, account, fs, in)
 }
 
-func (f *Flow) keepEnrolment(tx *store.Tx, a attempt, account accounts.Account, set authenticators.RecoverySet, who Who) error {
+// keepSecond keeps the authenticator that was set up.
+func (f *Flow) keepSecond(tx *store.Tx, a attempt) error {
+	if key := a.Enrolled.Passkey; key != nil {
+		key.Account = a.Account
+		added, err := authenticators.AddCredential(tx, f.Keys, *key)
+		if err == nil && !added {
+			err = fault.New(fault.AttemptExpired, errors.New("flow: somebody has this passkey already"))
+		}
+		return err
+	}
 	t := authenticators.NewTOTP(a.Enrolled.Name, seal.Secret(a.Enrolled.Secret), tx.Now())
 	t.ID, t.Account, t.LastStep, t.Drift = a.Enrolled.ID, a.Account, a.Enrolled.Proof.Step-1, a.Enrolled.Proof.Drift
 	if err := authenticators.AddTOTP(tx, f.Keys, t); err != nil {
 		return err
 	}
-	if _, err := authenticators.AcceptTOTP(tx, a.Enrolled.Proof, string(a.ID)); err != nil {
+	_, err := authenticators.AcceptTOTP(tx, a.Enrolled.Proof, string(a.ID))
+	return err
+}
+
+func (f *Flow) keepEnrolment(tx *store.Tx, a attempt, account accounts.Account, set authenticators.RecoverySet, who Who) error {
+	if err := f.keepSecond(tx, a); err != nil {
 		return err
 	}
 	if err := authenticators.SetRecoveryCodes(tx, a.Account, set); err != nil {

@@ -20,6 +20,7 @@ import (
 	"gatehouse/fault"
 	"gatehouse/id"
 	"gatehouse/limits"
+	"gatehouse/proof"
 	"gatehouse/seal"
 	"gatehouse/sessions"
 	"gatehouse/store"
@@ -30,7 +31,10 @@ type Step string
 
 const (
 	Password      Step = "password"       // e-mail and password
-	Code          Step = "totp"           // a code from an authenticator app
+	Code          Step = "totp"           // a code from an authenticator app or a hardware token
+	Passkey       Step = "passkey"        // a passkey or a security key
+	Approve       Step = "push"           // an approval in Gatehouse Verify
+	Text          Step = "phone"          // a code by text message or call
 	Recovery      Step = "recovery-code"  // or one of the recovery codes
 	LinkSent      Step = "link-sent"      // open the link we mailed
 	NewPassword   Step = "new-password"   // choose a password
@@ -56,8 +60,14 @@ const (
 	ShowPassword   Action = "password"       // Email, Secret
 	ShowCode       Action = "totp"           // Secret
 	ShowRecovery   Action = "recovery-code"  // Secret
+	ShowPasskey    Action = "passkey"        // Secret (the browser's answer), Challenge when there is no attempt
+	AskApproval    Action = "ask-push"       // asks the devices with Gatehouse Verify
+	ShowApproval   Action = "push"           // the question has been answered
+	AskText        Action = "ask-phone"      // Way (an id of View.Ways), By ("sms" or "voice")
+	ShowText       Action = "phone"          // Secret
 	ChoosePassword Action = "new-password"   // Secret
 	EnrolCode      Action = "enrol-totp"     // Secret (a code), Name
+	EnrolPasskey   Action = "enrol-passkey"  // Secret (the browser's answer), Name
 	ConfirmCodes   Action = "recovery-codes" // Confirmed
 	OpenLink       Action = "open-link"      // Link
 	ResendLink     Action = "resend-link"    //
@@ -76,6 +86,11 @@ type Input struct {
 	Email     string
 	Secret    seal.Secret
 	Name      string
+	Way       id.Authenticator // AskText: which number
+	By        proof.Method     // AskText: SMS or Voice
+	Challenge string           // ShowPasskey without an attempt: the sealed challenge
+	Trusted   string           // ShowPassword: the sealed token of a remembered browser, from its cookie
+	Remember  bool             // a second step: remember this browser, where policy lets
 	Confirmed bool
 	Link      seal.Secret
 	Session   *sessions.Ticket // the caller's session, already checked; nil when not signed in
@@ -92,6 +107,7 @@ type Outcome struct {
 	Ticket  string          // sealed session ticket, only when Next is Done
 	Session sessions.Ticket // the same, opened
 	Refusal *Refusal        // nil: what was submitted was accepted
+	Trusted string          // sealed: this browser is remembered; goes into a cookie of its own
 	View    View
 
 	revoked []sessions.Revocation // told to this node's checker once committed
@@ -106,11 +122,13 @@ type View struct {
 	Purpose Purpose
 	Email   string
 	Name    string
-	Other   []Step        // other ways to do this step
-	Secret  seal.Secret   // Enrol: base32, to be typed
-	URI     seal.Secret   // Enrol: otpauth://
-	Codes   []seal.Secret // RecoveryCodes
-	Why     string        // NewPassword: why one is asked for ("compromised", "expired"), or ""
+	Other   []Step         // other ways to do this step
+	Ways    []Way          // every way to show the second authenticator, the likeliest first
+	Offers  []proof.Method // Enrol: what may be set up, TOTP and Passkey
+	Secret  seal.Secret    // Enrol: base32, to be typed
+	URI     seal.Secret    // Enrol: otpauth://
+	Codes   []seal.Secret  // RecoveryCodes
+	Why     string         // NewPassword: why one is asked for ("compromised", "expired"), or ""
 	Return  string
 }
 
@@ -184,7 +202,7 @@ func (f *Flow) Submit(ctx context.Context, in Input) (Outcome, error) {
 	switch in.Do {
 	case ShowPassword:
 		return f.showPassword(ctx, in)
-	case ShowCode, ShowRecovery:
+	case ShowCode, ShowRecovery, ShowPasskey, ShowApproval, ShowText:
 		return f.showSecond(ctx, in)
 	case ChoosePassword:
 		return f.choosePassword(ctx, in)

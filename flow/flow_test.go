@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"gatehouse/access"
 	"gatehouse/accounts"
 	"gatehouse/authenticators"
 	"gatehouse/events"
@@ -225,7 +226,7 @@ func TestEveryCopyOfAnAttemptShowsTheSameSecretsAndNoOtherDoes(t *testing.T) {
 	b := build(t, storetest.Open(t, storetest.SQLite(t), nil))
 	one, other := b.begin(SignIn, Input{}), b.begin(SignIn, Input{})
 	secret := func(a attempt) string {
-		if err := b.startEnrolment(&a); err != nil {
+		if err := b.startEnrolment(&a, access.Default()); err != nil {
 			t.Fatal(err)
 		}
 		codes, err := a.recoveryCodes()
@@ -243,7 +244,7 @@ func TestEveryCopyOfAnAttemptShowsTheSameSecretsAndNoOtherDoes(t *testing.T) {
 	for _, seed := range [][]byte{nil, one.Seed[:16]} {
 		broken := one
 		broken.Seed = seed
-		if err := b.startEnrolment(&broken); err == nil {
+		if err := b.startEnrolment(&broken, access.Default()); err == nil {
 			t.Error("a secret that anybody could work out")
 		}
 	}

@@ -252,11 +252,12 @@ func (f *Flow) linkOpened(tx *store.Tx, a attempt, account accounts.Account, in 
 			return Outcome{}, err
 		}
 	}
-	kept, err := authenticators.Load(tx, f.Keys, a.Account)
+	fs, err := f.factsNow(tx, a, account)
 	if err != nil {
 		return Outcome{}, err
 	}
-	return f.onwards(tx, a, account, factsOf(kept, true, a.Why), in)
+	fs.linkGood = true // it was looked at in this transaction, and spending an unlock link is what it was for
+	return f.onwards(tx, a, account, fs, in)
 }
 
 // linkNotGood is linkRefused for whoever holds no attempt yet, anybody: it spends

@@ -151,16 +151,12 @@ func (f *Flow) passwordShown(ctx context.Context, a attempt, c charged, v authen
 	if a.Purpose != Fresh {
 		a.Why = f.mustChange(ctx, c.kept, in.Secret)
 	}
-	var linkGood bool
-	var kept authenticators.Kept
+	var fs facts
 	err := f.essential(ctx, func(tx *store.Tx) (err error) {
 		if err = f.youngEnough(tx, a.Account); err != nil {
 			return err
 		}
-		if kept, err = authenticators.LoadUsual(tx, f.Keys, a.Account); err != nil {
-			return err
-		}
-		if linkGood, err = f.linkStands(tx, a, c.account); err != nil {
+		if fs, err = f.factsNow(tx, a, c.account); err != nil {
 			return err
 		}
 		if err := f.noteCompromised(tx, a, c); err != nil {
@@ -171,7 +167,21 @@ func (f *Flow) passwordShown(ctx context.Context, a attempt, c charged, v authen
 	if err != nil {
 		return Outcome{}, err
 	}
-	return f.goOn(ctx, a, factsOf(kept, linkGood, a.Why), in.Who)
+	a.Ways = fs.ways
+	return f.goOn(ctx, a, fs, in.Who)
+}
+
+// factsNow reads all that next needs to know.
+func (f *Flow) factsNow(tx *store.Tx, a attempt, account accounts.Account) (facts, error) {
+	kept, err := authenticators.LoadUsual(tx, f.Keys, a.Account)
+	if err != nil {
+		return facts{}, err
+	}
+	good, err := f.linkStands(tx, a, account)
+	if err != nil {
+		return facts{}, err
+	}
+	return factsFor(tx, a, kept, good, a.Why)
 }
 
 // mustChange says why a password that is right must be replaced before a session
@@ -224,7 +234,7 @@ func (f *Flow) goOn(ctx context.Context, a attempt, fs facts, who Who) (Outcome,
 	case Done:
 		return Outcome{}, fault.New(fault.Internal, errors.New("flow: a password alone ended an attempt"))
 	case Enrol:
-		if err := f.startEnrolment(&a); err != nil {
+		if err := f.startEnrolment(&a, fs.need); err != nil {
 			return Outcome{}, err
 		}
 	case LinkSent:

@@ -13,33 +13,49 @@ import (
 	"gatehouse/store"
 )
 
-// showSecond takes a code from an authenticator app or a recovery code.
+// answer is how one action answers the question for a second authenticator: what
+// it reads, how what was shown is checked with no transaction open, and how it is
+// used up in the one that commits. An authenticator more is a line here.
+type answer struct {
+	step  Step
+	load  loader
+	check func(*Flow, context.Context, attempt, authenticators.Kept, Input) (authenticators.Verdict, error)
+	use   func(*Flow, *store.Tx, attempt, accounts.Account, proof.Proof, Input) (bool, error)
+}
+
+var answers = map[Action]answer{
+	ShowCode:     {Code, authenticators.LoadUsual, (*Flow).checkCode, (*Flow).useCode},
+	ShowRecovery: {Recovery, authenticators.Load, (*Flow).checkRecovery, (*Flow).useRecovery},
+}
+
+// showSecond takes what a person shows as second authenticator. An attempt that
+// waits for one way takes any other that the person has.
 func (f *Flow) showSecond(ctx context.Context, in Input) (Outcome, error) {
+	with, known := answers[in.Do]
+	if !known {
+		return Outcome{}, fault.New(fault.BadRequest, nil)
+	}
 	a, err := f.open(in.Attempt, in.Who)
 	if err != nil {
 		return Outcome{}, err
 	}
-	if a.At != Code {
+	if !a.At.asksSecond() || !has(a.Ways, with.step) {
 		return f.outcome(a, in.Who, &Refusal{Code: fault.AttemptExpired})
 	}
-	method, load := proof.TOTP, loader(authenticators.LoadUsual)
-	if in.Do == ShowRecovery {
-		method, load = proof.RecoveryCode, authenticators.Load
-	}
-	c, err := f.chargeCode(ctx, a, load, in.Who)
+	c, err := f.chargeCode(ctx, a, with.load, in.Who)
 	if err != nil {
 		return Outcome{}, err
 	}
 	if !c.answer.Allowed {
 		return f.outcome(a, in.Who, &Refusal{Code: fault.TooManyTries, RetryAfter: c.answer.RetryAfter})
 	}
-	v, err := f.Auth.Check(ctx, method, c.kept, authenticators.Shown{Secret: in.Secret, Now: f.Now()})
+	v, err := with.check(f, ctx, a, c.kept, in)
 	if err != nil {
 		return Outcome{}, err
 	}
 	var out Outcome
 	err = f.essential(ctx, func(tx *store.Tx) (err error) {
-		out, err = f.commitSecond(tx, a, c, v, second{in, method})
+		out, err = f.commitSecond(tx, a, c, v, second{in, with})
 		return err
 	})
 	return f.after(out, err)
@@ -47,8 +63,42 @@ func (f *Flow) showSecond(ctx context.Context, in Input) (Outcome, error) {
 
 // second is what was submitted, and as what.
 type second struct {
-	in     Input
-	method proof.Method
+	in   Input
+	with answer
+}
+
+// checkCode looks for a typed code in the apps of an account and in its tokens.
+// Both are always computed, so that the time taken tells nothing about either.
+func (f *Flow) checkCode(ctx context.Context, _ attempt, kept authenticators.Kept, in Input) (authenticators.Verdict, error) {
+	shown := authenticators.Shown{Secret: in.Secret, Now: f.Now()}
+	app, err := f.Auth.Check(ctx, proof.TOTP, kept, shown)
+	if err != nil {
+		return app, err
+	}
+	token, err := f.Auth.Check(ctx, proof.HOTP, kept, shown)
+	if err != nil || app.OK || !token.OK && token.Used.Method == "" && token.Hint.Key == "" {
+		return app, err
+	}
+	return token, nil
+}
+
+func (f *Flow) checkRecovery(ctx context.Context, _ attempt, kept authenticators.Kept, in Input) (authenticators.Verdict, error) {
+	return f.Auth.Check(ctx, proof.RecoveryCode, kept, authenticators.Shown{Secret: in.Secret, Now: f.Now()})
+}
+
+func (f *Flow) useCode(tx *store.Tx, a attempt, _ accounts.Account, p proof.Proof, _ Input) (bool, error) {
+	if p.Method == proof.HOTP {
+		return authenticators.AcceptHOTP(tx, p, string(a.ID))
+	}
+	return authenticators.AcceptTOTP(tx, p, string(a.ID))
+}
+
+func (f *Flow) useRecovery(tx *store.Tx, a attempt, account accounts.Account, p proof.Proof, in Input) (bool, error) {
+	ok, left, err := authenticators.SpendRecoveryCode(tx, a.Account, p, string(a.ID))
+	if err != nil || !ok {
+		return false, err
+	}
+	return true, f.tellRecoveryUsed(tx, a, account, left, in)
 }
 
 // commitSecond reads again what decides, uses the code up, and ends the attempt
@@ -78,18 +128,18 @@ func (f *Flow) commitSecond(tx *store.Tx, a attempt, c charged, v authenticators
 		return f.startOver(tx, a, err, s.in.Who)
 	}
 	if !again {
-		if used, err := f.useUp(tx, a, account, shown, s); err != nil || !used {
+		if used, err := s.with.use(f, tx, a, account, shown, s.in); err != nil || !used {
 			v.Hint = authenticators.Hint{Key: authenticators.HintUsed}
 			return orElse(err, func() (Outcome, error) { return f.codeRefused(tx, a, v, s) })
 		}
 	}
 	a.Proofs = append(a.Proofs, shown)
 	a.Tries = append(a.Tries, c.answer.Spent...)
-	linkGood, err := f.linkStands(tx, a, account)
+	fs, err := f.factsNow(tx, a, account)
 	if err != nil {
 		return Outcome{}, err
 	}
-	return f.onwards(tx, a, account, factsOf(c.kept, linkGood, a.Why), s.in)
+	return f.onwards(tx, a, account, fs, s.in)
 }
 
 // shownAgain is the proof of what was shown. again tells that this very attempt
@@ -113,27 +163,15 @@ func orElse(err error, fn func() (Outcome, error)) (Outcome, error) {
 	return fn()
 }
 
-// useUp makes a code's use a fact that can be written once.
-func (f *Flow) useUp(tx *store.Tx, a attempt, account accounts.Account, p proof.Proof, s second) (bool, error) {
-	if p.Method == proof.TOTP {
-		return authenticators.AcceptTOTP(tx, p, string(a.ID))
-	}
-	ok, left, err := authenticators.SpendRecoveryCode(tx, a.Account, p, string(a.ID))
-	if err != nil || !ok {
-		return false, err
-	}
-	return true, f.tellRecoveryUsed(tx, a, account, left, s)
-}
-
-func (f *Flow) tellRecoveryUsed(tx *store.Tx, a attempt, account accounts.Account, left int, s second) error {
+func (f *Flow) tellRecoveryUsed(tx *store.Tx, a attempt, account accounts.Account, left int, in Input) error {
 	_, err := f.Log.Append(tx, events.Event{ID: id.Derive[id.Event](string(a.ID), string(events.RecoveryCodeUsed)),
 		Kind: events.RecoveryCodeUsed, Account: account.ID, Actor: string(account.ID), Attempt: a.ID,
-		Data: map[string]string{"left": number(left)}, Personal: s.in.Who.Personal(),
+		Data: map[string]string{"left": number(left)}, Personal: in.Who.Personal(),
 	})
 	if err != nil {
 		return err
 	}
-	m := f.notice(account, outbox.RecoveryCodeUsed, id.Derive[id.Message](string(a.ID), "recovery-used"), s.in.Who)
+	m := f.notice(account, outbox.RecoveryCodeUsed, id.Derive[id.Message](string(a.ID), "recovery-used"), in.Who)
 	m.Fields["left"] = number(left)
 	return outbox.Add(tx, f.Keys, m)
 }
@@ -149,7 +187,7 @@ func (f *Flow) codeRefused(tx *store.Tx, a attempt, v authenticators.Verdict, s 
 	reason := reasonOf(v.Hint)
 	_, err := f.Log.Append(tx, events.Event{
 		Kind: events.CodeRefused, Account: a.Account, Actor: events.Anonymous, Attempt: a.ID, Session: a.Session,
-		Data:     map[string]string{"reason": reason, "method": string(s.method), "purpose": string(a.Purpose)},
+		Data:     map[string]string{"reason": reason, "method": string(s.with.method()), "purpose": string(a.Purpose)},
 		Personal: s.in.Who.Personal(),
 	})
 	if err != nil {
@@ -161,6 +199,9 @@ func (f *Flow) codeRefused(tx *store.Tx, a attempt, v authenticators.Verdict, s 
 	}
 	return f.outcome(a, s.in.Who, &r)
 }
+
+// method is what the log calls a way to answer.
+func (w answer) method() proof.Method { return proof.Method(w.step) }
 
 // reasonOf is what the log calls a code that did not match.
 func reasonOf(h authenticators.Hint) string {

@@ -18,9 +18,12 @@ import (
 type (
 	// Account names a person who signs in. People belong to themselves, not to organisations.
 	Account string
+	// Approval names one question to Gatehouse Verify.
+	Approval string
 	// Attempt names one try to sign in or to prove oneself afresh, from first click to session.
 	Attempt string
-	// Authenticator names one password, one authenticator app, one set of recovery codes.
+	// Authenticator names one password, one authenticator app or other second
+	// authenticator, one set of recovery codes.
 	Authenticator string
 	// Device names a browser or native app that carries a device token.
 	Device string
@@ -38,6 +41,8 @@ type (
 	Organisation string
 	// Session names one signed-in browser or app.
 	Session string
+	// Token names one hardware code token, in stock or in somebody's pocket.
+	Token string
 )
 
 // ErrMalformed says that a text is not a UUID in its canonical form.

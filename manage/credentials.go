@@ -134,61 +134,76 @@ func (m *Manage) ConfirmTOTP(ctx context.Context, c Caller, note string, code se
 		if err := authenticators.AddTOTP(ch.tx, m.Keys, t); err != nil {
 			return err
 		}
-		if err := m.recordApp(ch, events.AuthenticatorAdded, t.ID, t.Name); err != nil {
-			return err
-		}
-		return m.tell(ch, outbox.AuthenticatorAdded, outbox.Label, t.Name)
+		return m.added(ch, authenticators.Named{ID: t.ID, Kind: authenticators.KindApp, Name: t.Name})
 	})
 }
 
-func (m *Manage) recordApp(ch change, kind events.Kind, app id.Authenticator, name string) error {
-	return m.recordWith(ch, kind, map[string]string{"method": string(proof.TOTP), "authenticator": string(app)}, map[string]string{"name": name})
+func (m *Manage) recordSecond(ch change, kind events.Kind, s authenticators.Named) error {
+	return m.recordWith(ch, kind, map[string]string{"method": string(s.Kind.Method()), "authenticator": string(s.ID)}, map[string]string{"name": s.Name})
 }
 
-// RenameTOTP changes what an app is called; it changes nobody's rights, so a
-// signed-in person may do it without a fresh proof.
-func (m *Manage) RenameTOTP(ctx context.Context, c Caller, app id.Authenticator, name string) error {
+// added records a second authenticator that was added in a change and tells its
+// owner; rooms that add one call it in the transaction that does.
+func (m *Manage) added(ch change, s authenticators.Named) error {
+	if err := m.recordSecond(ch, events.AuthenticatorAdded, s); err != nil {
+		return err
+	}
+	return m.tell(ch, outbox.AuthenticatorAdded, outbox.Label, s.Name)
+}
+
+// second finds one of the caller's second authenticators by id; fault.NotFound.
+func (m *Manage) second(tx *store.Tx, account id.Account, a id.Authenticator) (authenticators.Kept, authenticators.Named, error) {
+	kept, err := authenticators.LoadUsual(tx, m.Keys, account)
+	if err != nil {
+		return kept, authenticators.Named{}, err
+	}
+	for _, s := range kept.Named() {
+		if s.ID == a {
+			return kept, s, nil
+		}
+	}
+	return kept, authenticators.Named{}, fault.New(fault.NotFound, nil)
+}
+
+// Rename changes what a second authenticator is called; it changes nobody's
+// rights, so a signed-in person may do it without a fresh proof.
+func (m *Manage) Rename(ctx context.Context, c Caller, a id.Authenticator, name string) error {
 	name = authenticators.AppName(name)
 	return m.do(ctx, c, func(tx *store.Tx) error {
 		ch, err := m.hold(tx, c, "")
 		if err != nil {
 			return err
 		}
-		ok, err := authenticators.RenameTOTP(tx, c.Ticket.Account, app, name)
-		if err == nil && !ok {
-			err = fault.New(fault.NotFound, nil)
-		}
+		_, s, err := m.second(tx, ch.account.ID, a)
 		if err != nil {
 			return err
 		}
-		return m.recordApp(ch, events.AuthenticatorRenamed, app, name)
+		if _, err := authenticators.Rename(tx, ch.account.ID, a, name); err != nil {
+			return err
+		}
+		s.Name = name
+		return m.recordSecond(ch, events.AuthenticatorRenamed, s)
 	})
 }
 
-// RemoveTOTP removes an app; never the last one (fault.LastAuthenticator).
-func (m *Manage) RemoveTOTP(ctx context.Context, c Caller, app id.Authenticator) (Result, error) {
+// Remove takes a second authenticator off the caller's account; never the last one
+// that opens it (fault.LastAuthenticator).
+func (m *Manage) Remove(ctx context.Context, c Caller, a id.Authenticator) (Result, error) {
 	res, err := m.commit(ctx, c, "authenticator-changed", func(ch change) error {
-		kept, err := authenticators.Load(ch.tx, m.Keys, ch.account.ID)
+		kept, s, err := m.second(ch.tx, ch.account.ID, a)
 		if err != nil {
 			return err
 		}
-		name := ""
-		for _, t := range kept.TOTP {
-			if t.ID == app {
-				name = t.Name
-			}
+		if kept.Seconds(ch.tx.Now()) == 1 && kept.Without(a).Seconds(ch.tx.Now()) == 0 {
+			return fault.New(fault.LastAuthenticator, nil)
 		}
-		ok, err := authenticators.RemoveTOTP(ch.tx, ch.account.ID, app)
-		if err == nil && !ok {
-			err = fault.New(fault.NotFound, nil)
-		}
-		if err != nil {
+		if _, err := authenticators.Remove(ch.tx, ch.account.ID, a); err != nil {
 			return err
 		}
-		if err := m.recordApp(ch, events.AuthenticatorRemoved, app, name); err != nil {
+		if err := m.recordSecond(ch, events.AuthenticatorRemoved, s); err != nil {
 			return err
 		}
-		return m.tell(ch, outbox.AuthenticatorRemoved, outbox.Label, name)
+		return m.tell(ch, outbox.AuthenticatorRemoved, outbox.Label, s.Name)
 	})
 	if fault.Of(err) == fault.LastAuthenticator {
 		return refused(fault.LastAuthenticator), nil

@@ -243,6 +243,9 @@ type Overview struct {
 	Memberships   []access.Membership
 	PasswordSetAt time.Time
 	Apps          []App
+	Seconds       []authenticators.Named      // every second authenticator, apps first
+	Credentials   []authenticators.Credential // those that are no apps, without their secrets
+	Need          access.Requirement          // what the person's sessions must be opened with
 	RecoveryLeft  int
 	RecoveryMade  time.Time
 	PendingEmail  string // an address that waits for its link to be opened
@@ -276,14 +279,21 @@ func (m *Manage) Overview(ctx context.Context, c Caller) (Overview, error) {
 		if o.PendingEmail, err = accounts.PendingAddress(tx, account.ID); err != nil {
 			return err
 		}
-		o.Memberships, err = access.Memberships(tx, account.ID)
+		if o.Memberships, err = access.Memberships(tx, account.ID); err != nil {
+			return err
+		}
+		o.Need, err = access.RequiredOf(tx, account.ID)
 		return err
 	})
 	return o, err
 }
 
 func overview(account accounts.Account, kept authenticators.Kept) Overview {
-	o := Overview{Account: account, RecoveryLeft: authenticators.RecoveryLeft(kept)}
+	o := Overview{Account: account, RecoveryLeft: authenticators.RecoveryLeft(kept), Seconds: kept.Named()}
+	for _, c := range kept.Credentials {
+		c.Secret = ""
+		o.Credentials = append(o.Credentials, c)
+	}
 	if kept.Password != nil {
 		o.PasswordSetAt = kept.Password.MadeAt
 	}

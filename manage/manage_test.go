@@ -243,7 +243,7 @@ func TestASensitiveChangeAsksForAProofOfTheLastFiveMinutes(t *testing.T) {
 			"a new password":        func() error { _, err := o.ChangePassword(t.Context(), c, "eight copper buoys outside"); return err },
 			"to begin an app":       func() error { _, _, _, err := o.BeginTOTP(t.Context(), c); return err },
 			"to confirm an app":     func() error { _, err := o.ConfirmTOTP(t.Context(), c, note, code, "x"); return err },
-			"to remove an app":      func() error { _, err := o.RemoveTOTP(t.Context(), c, app); return err },
+			"to remove an app":      func() error { _, err := o.Remove(t.Context(), c, app); return err },
 			"to begin new codes":    func() error { _, _, err := o.BeginRecoveryCodes(c); return err },
 			"to confirm new codes":  func() error { _, err := o.ConfirmRecoveryCodes(t.Context(), c, codes, true); return err },
 			"to ask for an address": func() error { _, err := o.AskAddressChange(t.Context(), c, "b@quay.example"); return err },
@@ -324,7 +324,7 @@ func TestAChangeByASessionOfAnEarlierEpochIsRefused(t *testing.T) {
 		if _, err := o.ChangePassword(t.Context(), c, "nine ropes and an anchor"); fault.Of(err) != fault.NotSignedIn {
 			t.Errorf("the old session changed it again: %v", err)
 		}
-		if err := o.RenameTOTP(t.Context(), c, "x", "y"); fault.Of(err) != fault.NotSignedIn {
+		if err := o.Rename(t.Context(), c, "x", "y"); fault.Of(err) != fault.NotSignedIn {
 			t.Errorf("the old session renamed: %v", err)
 		}
 	})

@@ -14,7 +14,6 @@ import (
 	"gatehouse/fault"
 	"gatehouse/id"
 	"gatehouse/outbox"
-	"gatehouse/proof"
 	"gatehouse/seal"
 	"gatehouse/sessions"
 	"gatehouse/store"
@@ -281,10 +280,10 @@ func (m *Manage) removeSecond(tx *store.Tx, a accounts.Account, key, why, actor 
 		return err
 	}
 	if len(apps) == 0 {
-		return fmt.Errorf("%s has no authenticator app: nothing was changed", a.Email)
+		return fmt.Errorf("%s has no second authenticator: nothing was changed", a.Email)
 	}
 	for _, app := range apps {
-		data := map[string]string{"method": string(proof.TOTP), "authenticator": string(app.ID), "why": "by-operator"}
+		data := map[string]string{"method": string(app.Kind.Method()), "authenticator": string(app.ID), "why": "by-operator"}
 		if code := reason(why)["why"]; code != "" {
 			data["why"] = "by-operator:" + code
 		}
@@ -399,7 +398,7 @@ func (m *Manage) allow(ctx context.Context, email string, from accounts.Status, 
 			return err
 		}
 		a.Status = accounts.Invited
-		if kept.HasSecond() {
+		if kept.Seconds(m.Now()) > 0 {
 			a.Status = accounts.Active
 		}
 		if _, err := accounts.SetStatus(tx, a.ID, a.Status); err != nil {

@@ -212,7 +212,7 @@ func TestWhatGrantsOrChangesWaitsForThePrimary(t *testing.T) {
 			return err
 		},
 		"removing an app": func() error {
-			_, err := o.RemoveTOTP(t.Context(), alice, id.New[id.Authenticator](o.clock.Now(), rand.Reader))
+			_, err := o.Remove(t.Context(), alice, id.New[id.Authenticator](o.clock.Now(), rand.Reader))
 			return err
 		},
 		"the history, of which a standby holds none": func() error { _, err := o.History(t.Context(), alice, 0, 9); return err },

@@ -83,6 +83,9 @@ const (
 	Pending Purpose = "pending" // an authenticator being added in the account pages, bound to the session id
 	Flash   Purpose = "flash"   // a message for the next page, bound to the device token's id
 	Mailed  Purpose = "mailed"  // the link a person opened, carried in a cookie to a clean address
+	Passkey Purpose = "passkey" // a passkey challenge that no attempt carries yet, bound to the device token's id
+	Trust   Purpose = "trust"   // a remembered browser, in a cookie, bound to the device token's id
+	Pairing Purpose = "pairing" // lets one Gatehouse Verify join an account, in a QR code, bound to nothing: whoever scans it
 	Waiting Purpose = "waiting" // a place in the line at the door, bound to the device token's id
 )
 

@@ -34,6 +34,7 @@ var merges = map[string]joining{
 	"revocations":    {columns: map[string]joiner{"epoch": highest, "until": highest, "made_at": highest}},
 	"totp_used":      {claim: "used_by"},
 	"totp":           {present: true, columns: map[string]joiner{"last_step": highest, "last_used_at": highest}},
+	"credentials":    {present: true, columns: map[string]joiner{"counter": highest, "last_used_at": highest, "state": present}},
 	"recovery_codes": {present: true, claim: "spent_by", columns: map[string]joiner{"spent_at": present, "spent_by": present}},
 	"tries":          {columns: map[string]joiner{"at": union, "expires_at": highest}},
 	"devices":        {columns: map[string]joiner{"last_seen_at": highest}},

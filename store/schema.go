@@ -392,6 +392,103 @@ CREATE TABLE canaries ( -- the last sign-in of each node's canary: it proves the
 {{feed tries key}}
 {{feed account_keys account}}
 {{feed canaries canary}}
+`}, {4, "every authenticator people have", `
+-- authenticators
+CREATE TABLE credentials ( -- every second authenticator but apps: passkeys, push devices, counter tokens, phones, remembered browsers
+	id            TEXT PRIMARY KEY,
+	account       TEXT NOT NULL,
+	kind          TEXT NOT NULL,     -- passkey, push, hotp, phone, remembered
+	name          TEXT NOT NULL,
+	handle        TEXT UNIQUE,       -- what is shown to find it, unique over all kinds: "passkey:<credential id>"; NULL: found by account
+	public        TEXT NOT NULL,     -- JSON by kind: nothing secret
+	secret        {{blob}},          -- sealed for credentials/id/secret; NULL: it has none
+	counter       BIGINT NOT NULL,   -- passkey: the highest signature counter seen; hotp: the next counter expected
+	state         TEXT NOT NULL,     -- '', or why it opens nothing: waiting, cloned, gone, lost
+	usable_at     BIGINT NOT NULL,   -- opens nothing before; 0: at once
+	expires_at    BIGINT NOT NULL,   -- opens nothing from then on; 0: never
+	made_at       BIGINT NOT NULL,
+	last_used_at  BIGINT,
+	version       BIGINT NOT NULL,
+	node          TEXT NOT NULL
+);
+CREATE INDEX credentials_account ON credentials (account);
+ALTER TABLE totp ADD COLUMN token TEXT NOT NULL DEFAULT ''; -- the hardware token it is, by id; '' is an app
+CREATE TABLE phone_codes ( -- codes sent by text message or read out by a call
+	id          TEXT PRIMARY KEY,
+	account     TEXT NOT NULL,
+	credential  TEXT NOT NULL,     -- the number it goes to
+	attempt     TEXT NOT NULL,     -- the attempt or session that asked for it; it opens no other
+	way         TEXT NOT NULL,     -- sms, voice
+	hash        {{blob}} NOT NULL, -- keyed; the code itself is nowhere but in the sealed outbox row
+	pepper      BIGINT NOT NULL,
+	made_at     BIGINT NOT NULL,
+	handed_at   BIGINT,            -- when a provider took it: its life starts here
+	expires_at  BIGINT NOT NULL,   -- the latest end whatever happens
+	used_by     TEXT NOT NULL,     -- '' while it opens
+	version     BIGINT NOT NULL,
+	node        TEXT NOT NULL
+);
+CREATE INDEX phone_codes_account ON phone_codes (account, made_at);
+CREATE TABLE approvals ( -- questions to Gatehouse Verify
+	id           TEXT PRIMARY KEY,
+	account      TEXT NOT NULL,
+	kind         TEXT NOT NULL,     -- signin, fresh, action
+	attempt      TEXT NOT NULL,     -- the attempt it belongs to, or the relying party's own id of an action
+	context      {{blob}} NOT NULL, -- sealed for approvals/id/context: what the person is shown, and the two digits
+	state        TEXT NOT NULL,     -- open, approved, denied, wrong, reported, expired
+	made_at      BIGINT NOT NULL,
+	expires_at   BIGINT NOT NULL,
+	answered_at  BIGINT,
+	credential   TEXT NOT NULL,     -- the device that answered; ''
+	signature    TEXT NOT NULL,     -- over context and answer, base64url; ''
+	used_by      TEXT NOT NULL,     -- '' while it opens
+	version      BIGINT NOT NULL,
+	node         TEXT NOT NULL
+);
+CREATE INDEX approvals_account ON approvals (account, made_at);
+CREATE UNIQUE INDEX approvals_open ON approvals (account) WHERE state = 'open';
+CREATE TABLE mutes ( -- nobody is asked by push until then: they reported a question that was not theirs
+	account  TEXT PRIMARY KEY,
+	until    BIGINT NOT NULL,
+	version  BIGINT NOT NULL,
+	node     TEXT NOT NULL
+);
+
+-- tokens
+CREATE TABLE tokens ( -- stock of hardware code tokens
+	id            TEXT PRIMARY KEY,
+	manufacturer  TEXT NOT NULL,
+	serial        TEXT NOT NULL,
+	kind          TEXT NOT NULL,     -- totp, hotp
+	secret        {{blob}} NOT NULL, -- sealed for tokens/id/secret
+	algorithm     TEXT NOT NULL,
+	digits        BIGINT NOT NULL,
+	period        BIGINT NOT NULL,   -- seconds; 0 for hotp
+	counter       BIGINT NOT NULL,   -- as delivered
+	state         TEXT NOT NULL,     -- stock, assigned, active, lost, returned, retired
+	account       TEXT NOT NULL,     -- whom it is assigned to; ''
+	organisation  TEXT,              -- whose stock it is; NULL: the installation's
+	made_at       BIGINT NOT NULL,
+	version       BIGINT NOT NULL,
+	node          TEXT NOT NULL,
+	UNIQUE (manufacturer, serial)
+);
+CREATE INDEX tokens_account ON tokens (account);
+CREATE TABLE token_history (
+	id       TEXT PRIMARY KEY,
+	token    TEXT NOT NULL,
+	what     TEXT NOT NULL,          -- imported, assigned, activated, resynchronised, lost, found, returned, retired
+	account  TEXT NOT NULL,
+	actor    TEXT NOT NULL,
+	reason   TEXT NOT NULL,
+	made_at  BIGINT NOT NULL,
+	node     TEXT NOT NULL
+);
+CREATE INDEX token_history_token ON token_history (token, made_at);
+
+-- what the standby holds more
+{{feed credentials id}}
+{{feed mutes account}}
 `}}
 
 type migration struct {

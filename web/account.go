@@ -226,12 +226,12 @@ func (s *Server) changeAuthenticator(r *Request) error {
 	}
 	switch r.Text(FieldDo) {
 	case DoRename:
-		if err := s.Manage.RenameTOTP(r.Context(), m.caller, app, r.Text(FieldName)); err != nil {
+		if err := s.Manage.Rename(r.Context(), m.caller, app, r.Text(FieldName)); err != nil {
 			return err
 		}
 		return r.Redirect("/account/authenticators?done=renamed")
 	case DoRemove:
-		res, err := s.Manage.RemoveTOTP(r.Context(), m.caller, app)
+		res, err := s.Manage.Remove(r.Context(), m.caller, app)
 		if err != nil {
 			return err
 		}

@@ -49,8 +49,8 @@ type Manager interface {
 	BeginTOTP(context.Context, manage.Caller) (note string, secret, uri seal.Secret, err error)
 	ShowTOTP(context.Context, manage.Caller, string) (secret, uri seal.Secret, err error)
 	ConfirmTOTP(context.Context, manage.Caller, string, seal.Secret, string) (manage.Result, error)
-	RenameTOTP(context.Context, manage.Caller, id.Authenticator, string) error
-	RemoveTOTP(context.Context, manage.Caller, id.Authenticator) (manage.Result, error)
+	Rename(context.Context, manage.Caller, id.Authenticator, string) error
+	Remove(context.Context, manage.Caller, id.Authenticator) (manage.Result, error)
 	BeginRecoveryCodes(manage.Caller) (note string, codes []seal.Secret, err error)
 	ShowRecoveryCodes(manage.Caller, string) ([]seal.Secret, error)
 	ConfirmRecoveryCodes(context.Context, manage.Caller, string, bool) (manage.Result, error)
@@ -123,7 +123,7 @@ type handler func(*Request) error
 // routes is the one list of what the public listener answers. The API's part is
 // held against openapi.json by a test.
 func (s *Server) routes() []route {
-	return []route{
+	return append([]route{
 		{anAPI, "POST", "/api/v1/signin", s.apiSignIn},
 		{anAPI, "POST", "/api/v1/signin/totp", s.apiCode},
 		{anAPI, "POST", "/api/v1/signin/recovery-code", s.apiRecovery},
@@ -196,7 +196,7 @@ func (s *Server) routes() []route {
 		{aFile, "GET", "/favicon.svg", s.favicon},
 		{aFile, "GET", "/.well-known/change-password", s.changePassword},
 		{aFile, "GET", "/.well-known/security.txt", s.securityText},
-	}
+	}, s.rooms()...)
 }
 
 // New checks the fields and makes a server of them.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"slices"
 	"strings"
 
 	"gatehouse/accounts"
@@ -30,6 +31,12 @@ func pathOf(step flow.Step, p flow.Purpose) string {
 		return door + "/code"
 	case flow.Recovery:
 		return door + "/recovery"
+	case flow.Passkey:
+		return door + "/passkey"
+	case flow.Approve:
+		return door + "/push"
+	case flow.Text:
+		return door + "/phone"
 	case flow.LinkSent:
 		return "/signin/link-sent"
 	case flow.NewPassword:
@@ -166,17 +173,18 @@ func (s *Server) stepPage(step flow.Step) handler {
 		if err != nil {
 			return r.startAgain(err)
 		}
-		if !shows(step, out.Next) {
+		if !shows(step, out) {
 			return r.Redirect(pathOf(out.Next, out.View.Purpose))
 		}
 		return r.showStep(step, out, nil)
 	}
 }
 
-// shows tells whether a page belongs to the step an attempt waits for: recovery
-// codes are another way to answer the same question.
-func shows(page, waiting flow.Step) bool {
-	return page == waiting || page == flow.Recovery && waiting == flow.Code
+// shows tells whether a page belongs to the step an attempt waits for. Whatever
+// second authenticator it waits for, the page of any other that the person has
+// answers the same question.
+func shows(page flow.Step, waiting flow.Outcome) bool {
+	return page == waiting.Next || slices.Contains(waiting.View.Other, page)
 }
 
 func (r *Request) resume() (flow.Outcome, error) {
@@ -235,11 +243,17 @@ func (r *Request) stepView(page flow.Step, out flow.Outcome, note *Text) (Page, 
 	}
 	switch page {
 	case flow.Code:
-		return Code{Form: form(FieldCode), Email: v.Email, Recovery: pathOf(flow.Recovery, v.Purpose), Fresh: fresh, Reset: v.Purpose == flow.Reset}, nil
+		return Code{Form: form(FieldCode), Email: v.Email, Ways: waysFrom(page, v), Fresh: fresh, Reset: v.Purpose == flow.Reset}, nil
 	case flow.Recovery:
 		f := form(FieldCode)
 		f.Problem.wrongCode("recovery.wrong")
-		return Recovery{Form: f, Email: v.Email, Back: pathOf(flow.Code, v.Purpose), Fresh: fresh}, nil
+		return Recovery{Form: f, Email: v.Email, Ways: waysFrom(page, v), Fresh: fresh}, nil
+	case flow.Passkey:
+		return r.passkeyView(v, form(""))
+	case flow.Approve:
+		return r.approveView(v, form(""))
+	case flow.Text:
+		return r.textView(v, form(FieldCode))
 	case flow.LinkSent:
 		return LinkSent{Form: form(""), Kind: LinkEnrol, Email: v.Email, Minutes: int(accounts.Enrol.Life().Minutes()), Resend: true}, nil
 	case flow.NewPassword:
@@ -271,7 +285,7 @@ func (r *Request) step(page flow.Step, in flow.Input) error {
 		return r.startAgain(err)
 	}
 	if drawn := r.Text(FieldAttempt); drawn != "" && drawn != string(now.View.ID) {
-		if !shows(page, now.Next) {
+		if !shows(page, now) {
 			return r.Redirect(pathOf(now.Next, now.View.Purpose))
 		}
 		return r.showStep(page, now, Say("door.other-tab"))
@@ -292,7 +306,7 @@ func (r *Request) stepped(page flow.Step, out flow.Outcome) error {
 		return r.signInRefused(out, "")
 	}
 	r.SetAttempt(out.Attempt)
-	if !shows(page, out.Next) {
+	if !shows(page, out) {
 		return r.Redirect(pathOf(out.Next, out.View.Purpose))
 	}
 	return r.showStep(page, out, nil)

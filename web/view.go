@@ -124,17 +124,17 @@ type SignIn struct {
 // Code asks for a one-time code. POST /signin/code, or Action for a fresh proof.
 type Code struct {
 	Form
-	Email    string
-	Recovery string // address of the recovery-code page; "" offers none
-	Fresh    bool   // a signed-in person proves themselves again
-	Reset    bool   // came through a link for a new password: no password was asked for
+	Email string
+	Ways  Ways // every other way to answer
+	Fresh bool // a signed-in person proves themselves again
+	Reset bool // came through a link for a new password: no password was asked for
 }
 
 // Recovery asks for a recovery code. POST /signin/recovery.
 type Recovery struct {
 	Form
 	Email string
-	Back  string // address of the code page; "" offers none
+	Ways  Ways
 	Fresh bool
 }
 

@@ -1,0 +1,2 @@
+// Package texts hands codes to whoever sends text messages and makes calls.
+package texts
