@@ -3,8 +3,9 @@
 #
 #   ./test.sh               all of it, in less than a quarter of an hour; nothing is skipped
 #   ./test.sh layout go     only these parts, while working (./test.sh help lists them)
-#   ./test.sh race drills   what takes longer, and CI runs too: the tests once more
-#                           under the race detector, and a short set of drills
+#   ./test.sh race drills mutations   what takes longer, and CI runs too: the tests
+#                           once more under the race detector, a short set of drills,
+#                           and faults planted in the code that the tests must notice
 #
 # What the tests need and this machine lacks is installed from Debian's packages,
 # by name and said beforehand. Everything else happens in a temporary folder that
@@ -12,8 +13,8 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-parts=(format modules vet staticcheck layout generated go browser mutations)
-alone=(race drills) # only when asked for by name
+parts=(format modules vet staticcheck layout generated go browser)
+alone=(race drills mutations) # only when asked for by name
 
 main() {
 	case "${1:-}" in help | -h | --help) echo "parts: ${parts[*]}; by name only: ${alone[*]}"; return ;; esac

@@ -8,10 +8,10 @@ var mutations = []mutation{
 		"access/access.go", "return proof.AAL2", "return proof.AAL1",
 		"./test/stories TestThereIsNoSessionOnAPasswordAlone/sqlite"},
 	{"a password alone enrols an authenticator",
-		"flow/attempt.go", "case !f.hasSecond && !permitsEnrolment(a.LinkKind, f.linkGood):", "case !f.hasSecond && permitsEnrolment(a.LinkKind, f.linkGood) && a.Purpose == \"\":",
+		"flow/attempt.go", "case !permitsEnrolment(a.LinkKind, f.linkGood):", "case permitsEnrolment(a.LinkKind, f.linkGood) && a.Purpose == \"\":",
 		"./test/stories TestAPasswordAloneNeverEnrols/sqlite"},
 	{"a forgotten password is replaced without the second authenticator",
-		"flow/attempt.go", "case chooses && !password && f.hasSecond && proof.LevelOf(a.Proofs) < proof.AAL1:", "case chooses && !password && !f.hasSecond && proof.LevelOf(a.Proofs) < proof.AAL1:",
+		"flow/attempt.go", "case chooses && !password && f.hasSecond() && proof.LevelOf(a.Proofs) < proof.AAL1:", "case chooses && !password && !f.hasSecond() && proof.LevelOf(a.Proofs) < proof.AAL1:",
 		"./test/stories TestAForgottenPasswordKeepsTheSecondAuthenticator/sqlite"},
 	{"an authenticator that was never verified is kept",
 		"flow/enrol.go", "if !ok {\n\t\treturn f.enrolRefused(", "if !ok && now.IsZero() {\n\t\treturn f.enrolRefused(",
@@ -118,7 +118,7 @@ var mutations = []mutation{
 		"seal/seal.go", "if now.UnixMicro() >= int64(", "if now.UnixMicro() < 0*int64(",
 		"./test/stories TestIdleAndAbsoluteEnds/sqlite"},
 	{"the only authenticator can be removed",
-		"authenticators/sql.go", "if len(held) == 1 {", "if len(held) == 0 {",
+		"manage/credentials.go", "kept.Without(a).Seconds(ch.tx.Now()) == 0 {", "kept.Without(a).Seconds(ch.tx.Now()) < 0 {",
 		"./test/stories TestTheLastAuthenticatorStays/sqlite"},
 
 	// ---- while the database is away, and after ----
