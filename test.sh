@@ -89,12 +89,13 @@ install_what_is_missing() {
 	fi
 	if needs programs "$@"; then
 		[ -n "$(postgres_bin)" ] || packages+=(postgresql)
+		command -v oathtool >/dev/null || packages+=(oathtool)
 	fi
 	if needs browser "$@"; then
+		[[ " ${packages[*]} " == *" oathtool "* ]] || command -v oathtool >/dev/null || packages+=(oathtool)
 		[ -x /usr/bin/chromium ] || packages+=(chromium)
 		node_is_enough || packages+=(nodejs)
 		command -v npm >/dev/null || packages+=(npm)
-		command -v oathtool >/dev/null || packages+=(oathtool)
 		command -v zbarimg >/dev/null || packages+=(zbar-tools)
 		[ -d /usr/share/fonts/truetype/dejavu ] || packages+=(fonts-dejavu-core)
 	fi

@@ -107,6 +107,9 @@ func (p *picture) readCodes(tx *store.Tx) (err error) {
 	for _, app := range kept.TOTP {
 		p.apps = append(p.apps, app.ID)
 	}
+	for _, token := range kept.Of(authenticators.KindHOTP) {
+		p.apps = append(p.apps, token.ID)
+	}
 	if err == nil && kept.Recovery != nil {
 		p.set, p.setMade = kept.Recovery.ID, kept.Recovery.MadeAt
 	}
@@ -181,7 +184,7 @@ func distinct[T comparable](all []T) []T {
 // codesOf are the one-time codes among a session's proofs.
 func codesOf(s sessions.Session) (all []proof.Proof) {
 	for _, f := range s.Proofs {
-		if f.Method == proof.TOTP || f.Method == proof.RecoveryCode {
+		if f.Method == proof.TOTP || f.Method == proof.HOTP || f.Method == proof.RecoveryCode {
 			all = append(all, f)
 		}
 	}

@@ -20,11 +20,12 @@ type Use struct {
 // Burnt is who used a code up that was refused with a hint (BurnTOTP).
 const Burnt = "nobody"
 
-// StepsUsed lists the codes used up of the apps that an account holds now, from a
-// moment on.
+// StepsUsed lists the codes used up of the apps and tokens that an account holds
+// now, from a moment on.
 func StepsUsed(tx *store.Tx, account id.Account, from time.Time) ([]Use, error) {
-	return uses(tx, `SELECT u.authenticator, u.step, u.used_by, u.made_at FROM totp_used u JOIN totp t ON t.id = u.authenticator
-		WHERE t.account = $1 AND u.made_at >= $2 ORDER BY u.authenticator, u.step`, account, store.Micros(from))
+	return uses(tx, `SELECT u.authenticator, u.step, u.used_by, u.made_at FROM totp_used u
+		WHERE u.made_at >= $2 AND u.authenticator IN (SELECT id FROM totp WHERE account = $1 UNION ALL SELECT id FROM credentials WHERE account = $1 AND kind = 'hotp')
+		ORDER BY u.authenticator, u.step`, account, store.Micros(from))
 }
 
 // CodesUsed lists the codes used up of the set that an account holds now.

@@ -58,6 +58,7 @@ type Kept struct {
 	TOTP        []TOTP       // oldest first
 	Credentials []Credential // every other second authenticator, oldest first
 	Recovery    *RecoverySet
+	PhoneCodes  []PhoneCode // sent lately, oldest first; only LoadPhones reads them
 }
 
 // RecoveryLeft counts the recovery codes that still open.
@@ -102,7 +103,18 @@ const (
 	HintBehind = "totp.hint.behind" // the phone's clock is about {n} seconds behind
 	HintAhead  = "totp.hint.ahead"  // … ahead
 	HintUsed   = "totp.hint.used"   // this code opened a door already; wait for the next
+
+	HintTokenUsed  = "token.hint.used"  // of a hardware token: used already, or older than one that was; press again
+	HintTokenAgain = "token.hint.again" // … right, but too far away: press once more and type both codes in a row
 )
+
+// UsedHint is the hint for a code that somebody else used first.
+func UsedHint(m proof.Method) Hint {
+	if m == proof.HOTP {
+		return Hint{Key: HintTokenUsed}
+	}
+	return Hint{Key: HintUsed}
+}
 
 // Fields are the pairs for words.Say.
 func (h Hint) Fields() []any { return []any{"n", h.Seconds} }

@@ -283,8 +283,8 @@ func RemoveSecond(tx *store.Tx, keys *seal.Keys, account id.Account) ([]Named, e
 // id) gets it or, when somebody was first or the app is gone, false. The step is
 // a natural key besides, so that no two stores can both give it away unnoticed.
 func AcceptTOTP(tx *store.Tx, p proof.Proof, by string) (bool, error) {
-	if !tx.Take("totp_used", by, p.Authenticator, p.Step) {
-		return false, nil
+	if free, err := takeSteps(tx, p, by); err != nil || !free {
+		return false, err
 	}
 	now := store.Micros(tx.Now())
 	raised, err := one(tx.Exec(`UPDATE totp SET last_step = $2, drift = $3, last_used_at = $4, version = version + 1, node = $5
@@ -292,11 +292,10 @@ func AcceptTOTP(tx *store.Tx, p proof.Proof, by string) (bool, error) {
 	if err != nil || !raised {
 		return false, err
 	}
-	return one(tx.Exec(`INSERT INTO totp_used (authenticator, step, used_by, made_at, node) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (authenticator, step) DO NOTHING`, p.Authenticator, p.Step, by, now, tx.Node()))
+	return useSteps(tx, p, by)
 }
 
-// BurnTOTP spends the step of a code that was refused with a hint at when it is
+// BurnTOTP spends the step or the counter of a code that was refused with a hint at when it is
 // right: whoever guessed it would only have to wait for that moment.
 func BurnTOTP(tx *store.Tx, p proof.Proof) error {
 	tx.Take("totp_used", "nobody", p.Authenticator, p.Step)
@@ -308,6 +307,9 @@ func BurnTOTP(tx *store.Tx, p proof.Proof) error {
 // UsedBy tells whether it was this attempt that used a code up, and when: a
 // second click shows the same code again and shall get the same answer.
 func UsedBy(tx *store.Tx, p proof.Proof, by string) (at time.Time, ours bool, err error) {
+	if p.Method == proof.SMS || p.Method == proof.Voice {
+		return textUsedBy(tx, p, by)
+	}
 	query := `SELECT used_by, made_at FROM totp_used WHERE authenticator = $1 AND step = $2`
 	if p.Method == proof.RecoveryCode {
 		query = `SELECT COALESCE(spent_by, ''), COALESCE(spent_at, 0) FROM recovery_codes WHERE recovery_set = $1 AND slot = $2`

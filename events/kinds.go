@@ -44,13 +44,19 @@ const (
 	AuthenticatorAdded   Kind = "authenticator.added"
 	AuthenticatorRenamed Kind = "authenticator.renamed"
 	AuthenticatorRemoved Kind = "authenticator.removed"
+	AuthenticatorCloned  Kind = "authenticator.cloned"
+	ApprovalAsked        Kind = "approval.asked"
+	ApprovalAnswered     Kind = "approval.answered"
+	ApprovalReported     Kind = "approval.reported"
 	RecoveryCodesMade    Kind = "recovery-codes.made"
 	RecoveryCodeUsed     Kind = "recovery-codes.used"
 
 	AddressChangeAsked Kind = "address.change-asked"
 	AddressChanged     Kind = "address.changed"
 
-	DeviceNew Kind = "device.new"
+	DeviceNew         Kind = "device.new"
+	BrowserRemembered Kind = "browser.remembered"
+	BrowserForgotten  Kind = "browser.forgotten"
 
 	OrganisationAdded Kind = "organisation.added"
 	MemberAdded       Kind = "member.added"
@@ -103,15 +109,15 @@ func with(more ...string) []string { return slices.Concat(seen, more) }
 // table is the one list of what can happen; docs/events.md is made from it.
 var table = []Definition{
 	{SignedIn, 1, []string{"method", "client", "device-known", "authenticator"}, with("email"), "method", true,
-		"A person signed in: two proofs, one new session. `method`: password+totp, password+recovery-code."},
+		"A person signed in: two proofs, one new session. `method`: what was shown, such as password+totp, password+recovery-code, passkey, password+push."},
 	{SignInRefused, 1, []string{"reason", "method", "client"}, with("email"), "reason", true,
-		"A sign-in was refused after it was checked. `reason`: wrong-password, wrong-code, no-password, unknown-name, invited, disabled, locked, disabled-meanwhile, changed-meanwhile, attempt-spent."},
+		"A sign-in was refused after it was checked. `reason`: wrong-password, wrong-code, wrong-passkey, cloned-passkey, no-password, unknown-name, unknown-passkey, invited, disabled, locked, disabled-meanwhile, changed-meanwhile, attempt-spent."},
 	{SignInLimited, 1, []string{"scope", "tries", "client"}, with("email"), "scope", true,
-		"Too many tries; nothing was checked. Recorded once a window and limit. `scope`: name, device, link, network, global, code, code-device, code-month, change, mail, mail-network."},
+		"Too many tries; nothing was checked. Recorded once a window and limit. `scope`: name, device, link, network, global, code, code-device, code-month, push, change, mail, mail-network."},
 	{PasswordAccepted, 1, []string{"client"}, with(), "", false,
 		"The password was right and a second proof was asked for."},
 	{CodeRefused, 1, []string{"reason", "method", "purpose", "client", "steps", "authenticator"}, with(), "reason", true,
-		"A code of a second authenticator was refused. `reason`: wrong, used, clock, spent. `purpose`: signin, fresh, enrol. `steps`: how far the phone's clock is off, when that was found."},
+		"A code of a second authenticator was refused. `reason`: wrong, used, clock, spent, ahead (a hardware token is too far ahead; two codes in a row put that right). `purpose`: signin, fresh, enrol, resync. `steps`: how far the phone's clock is off, when that was found."},
 	{FreshProved, 1, []string{"method", "client", "authenticator"}, with(), "", true,
 		"A signed-in person proved again who they are, before a change."},
 	{FreshRefused, 1, []string{"reason", "method", "client"}, with(), "", true,
@@ -166,11 +172,19 @@ var table = []Definition{
 		"A new password was not accepted. `reasons` lists the rules it broke, never the password."},
 
 	{AuthenticatorAdded, 1, []string{"method", "authenticator", "link"}, with("name"), "method", true,
-		"An authenticator was added after a code of it was verified. `method`: totp."},
+		"An authenticator was added after a code of it was verified. `method`: totp, push+totp (a device with Gatehouse Verify, and the app of codes that comes with it)."},
 	{AuthenticatorRenamed, 1, []string{"method", "authenticator"}, with("name"), "", true,
 		"An authenticator got another name."},
 	{AuthenticatorRemoved, 1, []string{"method", "authenticator", "why"}, with("name"), "method", true,
-		"An authenticator was removed. `method`: totp."},
+		"An authenticator was removed. `method`: totp, push."},
+	{AuthenticatorCloned, 1, []string{"method", "authenticator"}, with("name"), "", true,
+		"The counter of a security key went back: somebody has a copy of it. It opens nothing from then on, and its owner is told."},
+	{ApprovalAsked, 1, []string{"approval", "purpose", "client"}, with(), "", false,
+		"The devices with Gatehouse Verify were asked. `approval` is the question's id. `purpose`: signin, fresh, action; of an action, `client` is the application."},
+	{ApprovalAnswered, 1, []string{"answer", "approval", "purpose", "client", "authenticator"}, with(), "answer", true,
+		"A device with Gatehouse Verify answered, signed with its key. `answer`: approved, denied, wrong (other digits than the sign-in page showed)."},
+	{ApprovalReported, 1, []string{"approval", "purpose", "client", "authenticator", "muted"}, with(), "", true,
+		"A person said that a question to Gatehouse Verify was not theirs: somebody may know their password. Security admins are told by mail; nobody is asked for `muted` seconds."},
 	{RecoveryCodesMade, 1, []string{"count", "set"}, with(), "", true,
 		"New recovery codes were made; the old set is dead."},
 	{RecoveryCodeUsed, 1, []string{"left", "set"}, with(), "", true,
@@ -183,6 +197,10 @@ var table = []Definition{
 
 	{DeviceNew, 1, []string{"client"}, with(), "", true,
 		"The first sign-in from this browser or app; the person is told by mail."},
+	{BrowserRemembered, 1, []string{"authenticator", "days"}, with("name"), "", true,
+		"A browser is remembered for `days` days: until then it counts as second authenticator beside the password, until something changes what opens the account."},
+	{BrowserForgotten, 1, []string{"why", "authenticator", "count"}, with("name"), "why", true,
+		"Remembered browsers are asked for the second authenticator again. `why`: by-person, elsewhere (after a right password, another browser showed a copy of the cookie: all are forgotten), lost-phone."},
 
 	{OrganisationAdded, 1, nil, nil, "", false,
 		"An organisation was made."},

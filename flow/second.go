@@ -2,6 +2,7 @@ package flow
 
 import (
 	"context"
+	"strings"
 
 	"gatehouse/accounts"
 	"gatehouse/authenticators"
@@ -26,6 +27,7 @@ type answer struct {
 var answers = map[Action]answer{
 	ShowCode:     {Code, authenticators.LoadUsual, (*Flow).checkCode, (*Flow).useCode},
 	ShowRecovery: {Recovery, authenticators.Load, (*Flow).checkRecovery, (*Flow).useRecovery},
+	ShowPasskey:  {Passkey, authenticators.LoadUsual, (*Flow).checkPasskey, (*Flow).usePasskey},
 }
 
 // showSecond takes what a person shows as second authenticator. An attempt that
@@ -39,9 +41,15 @@ func (f *Flow) showSecond(ctx context.Context, in Input) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
+	a.Remember = in.Remember
 	if !a.At.asksSecond() || !has(a.Ways, with.step) {
 		return f.outcome(a, in.Who, &Refusal{Code: fault.AttemptExpired})
 	}
+	return f.answerSecond(ctx, a, with, in)
+}
+
+// answerSecond pays, checks and commits one answer.
+func (f *Flow) answerSecond(ctx context.Context, a attempt, with answer, in Input) (Outcome, error) {
 	c, err := f.chargeCode(ctx, a, with.load, in.Who)
 	if err != nil {
 		return Outcome{}, err
@@ -129,7 +137,7 @@ func (f *Flow) commitSecond(tx *store.Tx, a attempt, c charged, v authenticators
 	}
 	if !again {
 		if used, err := s.with.use(f, tx, a, account, shown, s.in); err != nil || !used {
-			v.Hint = authenticators.Hint{Key: authenticators.HintUsed}
+			v.Hint = authenticators.UsedHint(shown.Method)
 			return orElse(err, func() (Outcome, error) { return f.codeRefused(tx, a, v, s) })
 		}
 	}
@@ -193,8 +201,8 @@ func (f *Flow) codeRefused(tx *store.Tx, a attempt, v authenticators.Verdict, s 
 	if err != nil {
 		return Outcome{}, err
 	}
-	r := Refusal{Code: fault.WrongCode}
-	if _, knows := proof.Find(a.Proofs, proof.Password); knows {
+	r := Refusal{Code: wrong(s.with.method())}
+	if _, knows := proof.Find(a.Proofs, proof.Password); knows || r.Code == fault.WrongPasskey { // whose hints say what the browser sent
 		r.Hint, r.HintFields = v.Hint.Key, v.Hint.Fields()
 	}
 	return f.outcome(a, s.in.Who, &r)
@@ -203,11 +211,24 @@ func (f *Flow) codeRefused(tx *store.Tx, a attempt, v authenticators.Verdict, s 
 // method is what the log calls a way to answer.
 func (w answer) method() proof.Method { return proof.Method(w.step) }
 
+// wrong is the refusal of what was shown of a method.
+func wrong(m proof.Method) fault.Code {
+	if m == proof.Passkey {
+		return fault.WrongPasskey
+	}
+	return fault.WrongCode
+}
+
 // reasonOf is what the log calls a code that did not match.
 func reasonOf(h authenticators.Hint) string {
+	if why, ok := strings.CutPrefix(h.Key, "passkey.hint."); ok {
+		return why
+	}
 	switch h.Key {
-	case authenticators.HintUsed:
+	case authenticators.HintUsed, authenticators.HintTokenUsed:
 		return "used"
+	case authenticators.HintTokenAgain:
+		return "ahead"
 	case authenticators.HintBehind, authenticators.HintAhead:
 		return "clock"
 	}

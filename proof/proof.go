@@ -46,6 +46,7 @@ type Proof struct {
 	At            time.Time `json:"t"`           // when it was checked, UTC
 	Step          int64     `json:"s,omitempty"` // TOTP: the time step accepted; HOTP: the counter; RecoveryCode: the slot; Passkey: the signature counter
 	Drift         int64     `json:"d,omitempty"` // TOTP: the phone's clock minus ours, in steps
+	Pair          bool      `json:"2,omitempty"` // HOTP and TOTP of a token: two codes in a row were shown, Step being the second one's
 	Verified      bool      `json:"u,omitempty"` // Passkey: the authenticator made sure who held it (UV), which is a factor of its own
 	Bound         bool      `json:"b,omitempty"` // Passkey: its key never leaves the device it was made on (not backup eligible)
 	Attested      bool      `json:"w,omitempty"` // Passkey: its maker has vouched for what it is

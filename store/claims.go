@@ -166,6 +166,9 @@ func (t *Tx) markUsed(f Fact) error {
 		if err == nil {
 			_, err = t.Exec(`UPDATE totp SET last_step = $1 WHERE id = $2 AND last_step < $1`, key[1], key[0])
 		}
+		if err == nil {
+			_, err = t.Exec(`UPDATE credentials SET counter = $1 + 1 WHERE id = $2 AND kind = 'hotp' AND counter <= $1`, key[1], key[0])
+		}
 	case "recovery_codes":
 		_, err = t.Exec(`UPDATE recovery_codes SET spent_at = $1, spent_by = $2 WHERE recovery_set = $3 AND slot = $4 AND spent_at IS NULL`,
 			now, elsewhere, key[0], key[1])

@@ -134,7 +134,7 @@ func factors(do flow.Action, t sessions.Ticket) (first, second string) {
 		switch p.Method {
 		case proof.Password:
 			first = string(p.Method)
-		case proof.TOTP, proof.RecoveryCode:
+		case proof.TOTP, proof.HOTP, proof.RecoveryCode:
 			second = string(p.Method)
 		}
 	}
