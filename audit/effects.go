@@ -26,10 +26,12 @@ var causes = []cause{
 	{mails: []outbox.Kind{outbox.PasswordChanged}, events: []events.Kind{events.PasswordChanged, events.PasswordReset}, always: true},
 	{mails: []outbox.Kind{outbox.AuthenticatorAdded}, events: []events.Kind{events.AuthenticatorAdded}, always: true},
 	{mails: []outbox.Kind{outbox.AuthenticatorRemoved}, events: []events.Kind{events.AuthenticatorRemoved}}, // several at once are one mail
+	{mails: []outbox.Kind{outbox.AuthenticatorCloned}, events: []events.Kind{events.AuthenticatorCloned}, always: true},
 	{mails: []outbox.Kind{outbox.RecoveryCodesMade}, events: []events.Kind{events.RecoveryCodesMade}},       // none with a first app
 	{mails: []outbox.Kind{outbox.RecoveryCodeUsed}, events: []events.Kind{events.RecoveryCodeUsed}, always: true},
 	{mails: []outbox.Kind{outbox.AddressChanged}, events: []events.Kind{events.AddressChanged}, always: true},
 	{mails: []outbox.Kind{outbox.AccountDisabled}, events: []events.Kind{events.AccountDisabled}}, // none when they were already
+	{mails: []outbox.Kind{outbox.ApprovalReported}, events: []events.Kind{events.ApprovalReported}, always: true},
 	{mails: []outbox.Kind{outbox.SignInUndone}, events: []events.Kind{events.StandbyConflict}, always: true},
 }
 

@@ -109,7 +109,7 @@ func with(more ...string) []string { return slices.Concat(seen, more) }
 // table is the one list of what can happen; docs/events.md is made from it.
 var table = []Definition{
 	{SignedIn, 1, []string{"method", "client", "device-known", "authenticator"}, with("email"), "method", true,
-		"A person signed in: two proofs, one new session. `method`: what was shown, such as password+totp, password+recovery-code, passkey, password+push."},
+		"A person signed in: two proofs, one new session. `method`: password+totp, password+remembered, password+recovery-code, passkey, password+push."},
 	{SignInRefused, 1, []string{"reason", "method", "client"}, with("email"), "reason", true,
 		"A sign-in was refused after it was checked. `reason`: wrong-password, wrong-code, wrong-passkey, cloned-passkey, no-password, unknown-name, unknown-passkey, invited, disabled, locked, disabled-meanwhile, changed-meanwhile, attempt-spent."},
 	{SignInLimited, 1, []string{"scope", "tries", "client"}, with("email"), "scope", true,
@@ -200,7 +200,7 @@ var table = []Definition{
 	{BrowserRemembered, 1, []string{"authenticator", "days"}, with("name"), "", true,
 		"A browser is remembered for `days` days: until then it counts as second authenticator beside the password, until something changes what opens the account."},
 	{BrowserForgotten, 1, []string{"why", "authenticator", "count"}, with("name"), "why", true,
-		"Remembered browsers are asked for the second authenticator again. `why`: by-person, elsewhere (after a right password, another browser showed a copy of the cookie: all are forgotten), lost-phone."},
+		"Remembered browsers are asked for the second authenticator again. `why`: by-person, lost-phone, elsewhere (another browser showed a copy of the cookie, after a right password: all are forgotten)."},
 
 	{OrganisationAdded, 1, nil, nil, "", false,
 		"An organisation was made."},

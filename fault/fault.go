@@ -20,6 +20,7 @@ const (
 	BadRequest        Code = "bad-request"
 	WrongCredentials  Code = "wrong-credentials" // unknown name, wrong password, disabled, locked: one and the same
 	WrongCode         Code = "wrong-code"        // a second authenticator's code did not match
+	WrongPasskey      Code = "wrong-passkey"     // an unknown passkey, or what it signed is not right: one and the same
 	TooManyTries      Code = "too-many-tries"    // over a limit; nothing was checked
 	AttemptExpired    Code = "attempt-expired"   // the sign-in took too long, or belongs to another browser
 	LinkSpent         Code = "link-spent"        // a mailed link that is used, old or not ours
@@ -37,6 +38,13 @@ const (
 	CrossSite         Code = "cross-site"         // a form sent from another site
 	WrongHost         Code = "wrong-host"         // a Host header that is not the configured origin
 	LastAuthenticator Code = "last-authenticator" // removing it would leave no second authenticator
+	NotAsked          Code = "not-asked"          // the phone cannot be asked now: one question is open, or there were too many
+	NotAnswered       Code = "not-answered"       // the phone has not answered yet
+	Declined          Code = "declined"           // the phone said no, or the digits were others
+	NotInTime         Code = "not-in-time"        // nobody answered in time
+	PairingTaken      Code = "pairing-taken"      // another device has used the picture
+	PairingSpent      Code = "pairing-spent"      // the picture is too old, used or not ours
+	DeviceUnknown     Code = "device-unknown"     // no account has this device any more
 )
 
 // Faults: ours, not theirs. An outage is never reported as a verdict.
@@ -58,6 +66,7 @@ var table = map[Code]Kind{
 	BadRequest:        {Status: http.StatusBadRequest, OAuth: "invalid_request"},
 	WrongCredentials:  {Status: http.StatusUnauthorized, OAuth: "access_denied"},
 	WrongCode:         {Status: http.StatusUnauthorized, OAuth: "access_denied"},
+	WrongPasskey:      {Status: http.StatusUnauthorized, OAuth: "access_denied"},
 	TooManyTries:      {Status: http.StatusTooManyRequests, OAuth: "access_denied"},
 	AttemptExpired:    {Status: http.StatusConflict, OAuth: "invalid_request"},
 	LinkSpent:         {Status: http.StatusGone, OAuth: "invalid_request"},
@@ -75,6 +84,13 @@ var table = map[Code]Kind{
 	CrossSite:         {Status: http.StatusForbidden, OAuth: "access_denied"},
 	WrongHost:         {Status: http.StatusMisdirectedRequest, OAuth: "invalid_request"},
 	LastAuthenticator: {Status: http.StatusConflict, OAuth: "invalid_request"},
+	NotAsked:          {Status: http.StatusTooManyRequests, OAuth: "slow_down"},
+	NotAnswered:       {Status: http.StatusConflict, OAuth: "authorization_pending"},
+	Declined:          {Status: http.StatusUnauthorized, OAuth: "access_denied"},
+	NotInTime:         {Status: http.StatusGone, OAuth: "expired_token"},
+	PairingTaken:      {Status: http.StatusConflict, OAuth: "invalid_request"},
+	PairingSpent:      {Status: http.StatusGone, OAuth: "invalid_request"},
+	DeviceUnknown:     {Status: http.StatusGone, OAuth: "invalid_request"},
 	Unavailable:       {Status: http.StatusServiceUnavailable, OAuth: "temporarily_unavailable", Retry: 10 * time.Second},
 	Busy:              {Status: http.StatusServiceUnavailable, OAuth: "temporarily_unavailable", Retry: 5 * time.Second},
 	Internal:          {Status: http.StatusInternalServerError, OAuth: "server_error"},

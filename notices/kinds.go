@@ -30,12 +30,15 @@ var designs = []design{
 	{Kind: outbox.PasswordChanged, Facts: happened},
 	{Kind: outbox.AuthenticatorAdded, Facts: append([]string{outbox.Label}, happened...)},
 	{Kind: outbox.AuthenticatorRemoved, Facts: append([]string{outbox.Label}, happened...)},
+	{Kind: outbox.AuthenticatorCloned, Facts: append([]string{outbox.Label}, happened...)},
 	{Kind: outbox.RecoveryCodesMade, Facts: happened},
 	{Kind: outbox.RecoveryCodeUsed, Facts: happened},
 	{Kind: outbox.AddressChanged, Facts: append([]string{outbox.NewAddress}, happened...)},
 	{Kind: outbox.AccountDisabled, Facts: []string{outbox.Time}, Out: true},
 	{Kind: outbox.SignInUndone, Facts: happened},
 	{Kind: outbox.SignInsUndone, Facts: []string{outbox.Time}, Out: true},
+	{Kind: outbox.ApprovalReported, Facts: happened},
+	{Kind: outbox.ApprovalsReported, Facts: []string{outbox.Time}, Out: true},
 }
 
 func designOf(k outbox.Kind) (design, bool) {

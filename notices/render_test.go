@@ -42,7 +42,13 @@ func render(t *testing.T, m outbox.Message) Mail {
 }
 
 func TestEveryKindOfMailHasADesignAndEveryWordItNeeds(t *testing.T) {
-	if len(designs) != len(outbox.Kinds())-2 {
+	mails := -1 // outbox.Void is never worded
+	for _, d := range outbox.Kinds() {
+		if d.Kind.Channel() == outbox.Mail {
+			mails++
+		}
+	}
+	if len(designs) != mails {
 		t.Errorf("%d designs for %d kinds", len(designs), len(outbox.Kinds()))
 	}
 	for _, k := range outbox.Kinds() {

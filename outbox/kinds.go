@@ -12,6 +12,8 @@ type Channel string
 const (
 	Mail  Channel = "mail" // to the address in Message.To
 	Hooks Channel = "hook" // to the receiver whose id is Message.Lane
+	Texts Channel = "text" // to the telephone number in the field Number; Message.Lane is a keyed hash of it
+	Push  Channel = "push" // to the device with Gatehouse Verify whose id is Message.Lane
 )
 
 // The kinds of this build. Links are asked for and run out; notices tell what
@@ -31,12 +33,23 @@ const (
 	PasswordChanged      Kind = "notice.password-changed"
 	AuthenticatorAdded   Kind = "notice.authenticator-added"
 	AuthenticatorRemoved Kind = "notice.authenticator-removed"
+	AuthenticatorCloned  Kind = "notice.authenticator-cloned"
 	RecoveryCodesMade    Kind = "notice.recovery-codes-made"
 	RecoveryCodeUsed     Kind = "notice.recovery-code-used"
 	AddressChanged       Kind = "notice.address-changed" // to the old address
 	AccountDisabled      Kind = "notice.account-disabled"
 	SignInUndone         Kind = "notice.signin-undone"  // what a standby let in was ended at the hand-over
 	SignInsUndone        Kind = "notice.signins-undone" // the same, to those who look after the person
+
+	ApprovalReported  Kind = "notice.approval-reported"  // a person said that a question to their phone was not theirs
+	ApprovalsReported Kind = "notice.approvals-reported" // the same, to those who look after the person
+
+	// PushNote wakes one device with Gatehouse Verify: somebody asks.
+	PushNote Kind = "push"
+
+	TextCode    Kind = "text.code"           // a code by text message or call
+	TextNote    Kind = "text.note"           // to a number of theirs: another was added
+	PhoneChange Kind = "notice.phone-change" // the same, by mail
 
 	// Hook is one event for one receiver of web-hooks.
 	Hook Kind = "hook"
@@ -57,6 +70,14 @@ const (
 	Organisation = "organisation" // whom an invitation comes from
 	NewAddress   = "new-address"  // the address an account was moved to
 
+	PushDevice   = "device-id" // id of the credential of a device with Gatehouse Verify
+	PushApproval = "approval"  // id of the question
+
+	Number = "number" // telephone number, E.164
+	Way    = "way"    // sms or voice
+	Digits = "digits" // of a code
+	From   = "from"   // from when it counts, RFC 3339 in UTC
+
 	HookReceiver = "hook"  // id of the receiver
 	HookEvent    = "event" // id of the event, or what is sent in its place
 	HookBody     = "body"  // the body as it is sent, when it was made beforehand
@@ -72,8 +93,13 @@ type Definition struct {
 
 // Channel is how messages of the kind leave the house.
 func (k Kind) Channel() Channel {
-	if k == Hook {
+	switch k {
+	case Hook:
 		return Hooks
+	case PushNote:
+		return Push
+	case TextCode, TextNote:
+		return Texts
 	}
 	return Mail
 }
@@ -94,6 +120,7 @@ var table = []Definition{
 	{PasswordChanged, []string{Time}, about, 72 * time.Hour},
 	{AuthenticatorAdded, []string{Time}, append([]string{Label}, about...), 72 * time.Hour},
 	{AuthenticatorRemoved, []string{Time}, append([]string{Label}, about...), 72 * time.Hour},
+	{AuthenticatorCloned, []string{Time}, append([]string{Label}, about...), 72 * time.Hour},
 	{RecoveryCodesMade, []string{Time}, about, 72 * time.Hour},
 	{RecoveryCodeUsed, []string{Time, Left}, about, 72 * time.Hour},
 	{AddressChanged, []string{Time}, append([]string{NewAddress}, about...), 72 * time.Hour},
@@ -101,6 +128,14 @@ var table = []Definition{
 	{SignInUndone, []string{Time}, about, 72 * time.Hour},
 	{SignInsUndone, []string{Time}, []string{Name, Zone}, 72 * time.Hour},
 
+	{ApprovalReported, []string{Time}, about, 72 * time.Hour},
+	{ApprovalsReported, []string{Time}, []string{Name, Zone}, 72 * time.Hour},
+
+	{TextCode, []string{Number, Way, Digits}, nil, 10 * time.Minute},
+	{TextNote, []string{Number, Label, From}, nil, 24 * time.Hour},
+	{PhoneChange, []string{Time, Label, From}, about, 72 * time.Hour},
+
+	{PushNote, []string{PushDevice, PushApproval}, nil, time.Minute},
 	{Hook, []string{HookReceiver, HookEvent}, []string{HookBody}, 72 * time.Hour},
 }
 

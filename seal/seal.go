@@ -86,6 +86,7 @@ const (
 	Passkey Purpose = "passkey" // a passkey challenge that no attempt carries yet, bound to the device token's id
 	Trust   Purpose = "trust"   // a remembered browser, in a cookie, bound to the device token's id
 	Pairing Purpose = "pairing" // lets one Gatehouse Verify join an account, in a QR code, bound to nothing: whoever scans it
+	Verify  Purpose = "verify"  // a device with Gatehouse Verify that has shown its key, bound to its credential's id
 	Waiting Purpose = "waiting" // a place in the line at the door, bound to the device token's id
 )
 

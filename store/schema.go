@@ -424,7 +424,9 @@ CREATE TABLE phone_codes ( -- codes sent by text message or read out by a call
 	made_at     BIGINT NOT NULL,
 	handed_at   BIGINT,            -- when a provider took it: its life starts here
 	expires_at  BIGINT NOT NULL,   -- the latest end whatever happens
+	failed      TEXT NOT NULL,     -- why it will never arrive; '' as long as it may
 	used_by     TEXT NOT NULL,     -- '' while it opens
+	used_at     BIGINT,
 	version     BIGINT NOT NULL,
 	node        TEXT NOT NULL
 );
@@ -434,18 +436,21 @@ CREATE TABLE approvals ( -- questions to Gatehouse Verify
 	account      TEXT NOT NULL,
 	kind         TEXT NOT NULL,     -- signin, fresh, action
 	attempt      TEXT NOT NULL,     -- the attempt it belongs to, or the relying party's own id of an action
-	context      {{blob}} NOT NULL, -- sealed for approvals/id/context: what the person is shown, and the two digits
+	context      {{blob}} NOT NULL, -- sealed for approvals/id/context: what the person is shown, as it is shown, and the two digits
 	state        TEXT NOT NULL,     -- open, approved, denied, wrong, reported, expired
 	made_at      BIGINT NOT NULL,
 	expires_at   BIGINT NOT NULL,
 	answered_at  BIGINT,
 	credential   TEXT NOT NULL,     -- the device that answered; ''
-	signature    TEXT NOT NULL,     -- over context and answer, base64url; ''
+	signature    TEXT NOT NULL,     -- JSON: what the device signed, with which key, and the signature; ''
 	used_by      TEXT NOT NULL,     -- '' while it opens
+	used_at      BIGINT,
 	version      BIGINT NOT NULL,
 	node         TEXT NOT NULL
 );
 CREATE INDEX approvals_account ON approvals (account, made_at);
+CREATE INDEX approvals_attempt ON approvals (attempt);
+CREATE INDEX approvals_made ON approvals (made_at);
 CREATE UNIQUE INDEX approvals_open ON approvals (account) WHERE state = 'open';
 CREATE TABLE mutes ( -- nobody is asked by push until then: they reported a question that was not theirs
 	account  TEXT PRIMARY KEY,
@@ -453,6 +458,15 @@ CREATE TABLE mutes ( -- nobody is asked by push until then: they reported a ques
 	version  BIGINT NOT NULL,
 	node     TEXT NOT NULL
 );
+CREATE TABLE pairings ( -- devices with Gatehouse Verify that have scanned a picture and wait for their owner's code
+	id          TEXT PRIMARY KEY,
+	account     TEXT NOT NULL,
+	device      {{blob}} NOT NULL, -- sealed for pairings/id/device: its name, public key and push subscription
+	expires_at  BIGINT NOT NULL,
+	version     BIGINT NOT NULL,
+	node        TEXT NOT NULL
+);
+CREATE INDEX pairings_expires ON pairings (expires_at);
 
 -- tokens
 CREATE TABLE tokens ( -- stock of hardware code tokens

@@ -113,7 +113,8 @@ func rehashed(t *testing.T, h *house.House) {
 // what a person does; their own tests look at them. What happens in the dark has
 // stories of its own (standby_test.go).
 var elsewhere = []events.Kind{events.MailGivenUp, events.ClockAnomaly, events.ServerStarted, events.ServerStopped, events.CanaryMade,
-	events.HookAdded, events.HookRotated, events.HookSwitched, events.HookReplayed, events.HookGivenUp, events.StandbyHandedOver, events.StandbyConflict}
+	events.HookAdded, events.HookRotated, events.HookSwitched, events.HookReplayed, events.HookGivenUp, events.StandbyHandedOver, events.StandbyConflict,
+	events.ApprovalAsked, events.ApprovalAnswered, events.ApprovalReported}
 
 func TestEverySuccessRefusalAndChangeIsRecordedAndNoSecretIsKeptOrLogged(t *testing.T) {
 	house.EachOnPrimary(t, func(t *testing.T, h *house.House) {
@@ -181,7 +182,7 @@ func TestEveryNoticeArrives(t *testing.T) {
 		}
 		for _, d := range outbox.Kinds() {
 			switch d.Kind {
-			case outbox.Void, outbox.EnrolLink, outbox.Hook, outbox.SignInUndone, outbox.SignInsUndone:
+			case outbox.Void, outbox.EnrolLink, outbox.Hook, outbox.SignInUndone, outbox.SignInsUndone, outbox.ApprovalReported, outbox.ApprovalsReported, outbox.PushNote:
 				continue // nothing is sent; have stories of their own
 			}
 			if got[d.Kind] == 0 {
