@@ -221,12 +221,16 @@ type Named struct {
 }
 
 // Named lists every second authenticator of an account by name, apps first.
+// Remembered browsers stand in a list of their own (Remembered).
 func (k Kept) Named() []Named {
 	var all []Named
 	for _, t := range k.TOTP {
 		all = append(all, Named{t.ID, KindApp, t.Name, t.MadeAt, t.LastUsedAt})
 	}
 	for _, c := range k.Credentials {
+		if c.Kind == KindRemembered {
+			continue
+		}
 		all = append(all, Named{c.ID, c.Kind, c.Name, c.MadeAt, c.LastUsedAt})
 	}
 	return all

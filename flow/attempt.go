@@ -24,25 +24,30 @@ import (
 // device token, so that any node goes on with what another began. Nothing in it
 // counts tries, and what it says was proved carries the version that was proved.
 type attempt struct {
-	ID       id.Attempt        `json:"id"`
-	Purpose  Purpose           `json:"w"`
-	At       Step              `json:"at"`
-	Account  id.Account        `json:"a,omitempty"`
-	Known    int64             `json:"v,omitempty"` // the account's version when it was read: a store that holds an older one is behind
-	Email    string            `json:"e,omitempty"`
-	Name     string            `json:"n,omitempty"`
-	Proofs   []proof.Proof     `json:"p,omitempty"`
-	Link     id.Link           `json:"l,omitempty"`
-	LinkKind accounts.LinkKind `json:"lk,omitempty"`
-	Tries    []limits.Try      `json:"t,omitempty"`  // receipts, given back when it ends well
-	Ways     []Way             `json:"ws,omitempty"` // how the second authenticator may be shown, the likeliest first
-	Enrolled enrolment         `json:"en,omitzero"`
-	Seed     []byte            `json:"sd"`          // what it shows for the first time comes from here, so that a second click shows the same
-	Session  id.Session        `json:"s,omitempty"` // Fresh: the session that is proved anew
-	Why      string            `json:"y,omitempty"` // why a new password is asked for
-	Return   string            `json:"r,omitempty"`
-	Zone     string            `json:"z,omitempty"` // of the browser's clock, for a person who has chosen none
-	Expires  time.Time         `json:"x"`
+	ID          id.Attempt        `json:"id"`
+	Purpose     Purpose           `json:"w"`
+	At          Step              `json:"at"`
+	Account     id.Account        `json:"a,omitempty"`
+	Known       int64             `json:"v,omitempty"` // the account's version when it was read: a store that holds an older one is behind
+	Email       string            `json:"e,omitempty"`
+	Name        string            `json:"n,omitempty"`
+	Proofs      []proof.Proof     `json:"p,omitempty"`
+	Link        id.Link           `json:"l,omitempty"`
+	LinkKind    accounts.LinkKind `json:"lk,omitempty"`
+	Tries       []limits.Try      `json:"t,omitempty"`  // receipts, given back when it ends well
+	Ways        []Way             `json:"ws,omitempty"` // how the second authenticator may be shown, the likeliest first
+	Enrolled    enrolment         `json:"en,omitzero"`
+	Seed        []byte            `json:"sd"`          // what it shows for the first time comes from here, so that a second click shows the same
+	Session     id.Session        `json:"s,omitempty"` // Fresh: the session that is proved anew
+	Why         string            `json:"y,omitempty"` // why a new password is asked for
+	Return      string            `json:"r,omitempty"`
+	RememberFor time.Duration     `json:"rf,omitempty"` // for how long this browser may be remembered
+	Remember    bool              `json:"rm,omitempty"` // and its person asked for it
+	Zone        string            `json:"z,omitempty"`  // of the browser's clock, for a person who has chosen none
+	Expires     time.Time         `json:"x"`
+
+	seconds     int // as facts, when it ends
+	secondSince time.Time
 }
 
 // enrolment is a second authenticator being set up. It exists nowhere else until
@@ -56,6 +61,9 @@ type enrolment struct {
 	Proof   proof.Proof                `json:"p"`
 	Codes   []string                   `json:"c"`
 }
+
+// offers tells whether a kind of second authenticator may be set up here.
+func (a attempt) offers(m proof.Method) bool { return slices.Contains(a.Enrolled.Offers, m) }
 
 // begin starts an attempt.
 func (f *Flow) begin(p Purpose, in Input) attempt {
@@ -111,6 +119,9 @@ type facts struct {
 	need        access.Requirement // what the session must be opened with
 	mustChange  string             // "", or why a new password is due: "compromised", "expired"
 	linkGood    bool               // the attempt's link still permits what its kind permits
+	remember    time.Duration      // for how long this browser may be remembered
+	seconds     int                // second authenticators there are
+	secondSince time.Time          // when the newest was added
 }
 
 func (f facts) hasSecond() bool { return len(f.ways) > 0 }
@@ -193,7 +204,8 @@ func permitsEnrolment(k accounts.LinkKind, good bool) bool {
 
 // view shows an attempt to whoever asks for its next step.
 func (f *Flow) view(a attempt) View {
-	v := View{ID: a.ID, Purpose: a.Purpose, Email: a.Email, Name: a.Name, Why: a.Why, Return: a.Return}
+	v := View{ID: a.ID, Purpose: a.Purpose, Email: a.Email, Name: a.Name, Why: a.Why, Return: a.Return,
+		Remember: a.RememberFor, Seconds: a.seconds, SecondSince: a.secondSince}
 	switch {
 	case a.At.asksSecond():
 		v.Ways = a.Ways

@@ -59,8 +59,12 @@ func (f *Flow) complete(tx *store.Tx, a attempt, account accounts.Account, in In
 	if err := f.noticeDevice(tx, a, account, in.Who); err != nil {
 		return Outcome{}, err
 	}
+	trusted, err := f.remember(tx, a, account, in.Who)
+	if err != nil {
+		return Outcome{}, err
+	}
 	out, err := f.done(a, t)
-	out.revoked = revoked
+	out.revoked, out.Trusted = revoked, trusted
 	return out, err
 }
 

@@ -259,6 +259,7 @@ func (f *Flow) spendLink(tx *store.Tx, a attempt, who Who) error {
 // onwards moves an attempt on inside a transaction; Done ends it with a session.
 func (f *Flow) onwards(tx *store.Tx, a attempt, account accounts.Account, fs facts, in Input) (Outcome, error) {
 	a.At = next(a, fs)
+	a.takes(fs)
 	switch a.At {
 	case Done:
 		return f.complete(tx, a, account, in)
@@ -267,7 +268,6 @@ func (f *Flow) onwards(tx *store.Tx, a attempt, account accounts.Account, fs fac
 			return Outcome{}, err
 		}
 	}
-	a.Ways = fs.ways
 	return f.outcome(a, in.Who, nil)
 }
 
@@ -304,39 +304,44 @@ func (f *Flow) enrolCode(ctx context.Context, in Input) (Outcome, error) {
 	now := f.Now()
 	step, drift, ok, hint := authenticators.CheckNewTOTP(seal.Secret(a.Enrolled.Secret), in.Secret, now)
 	if !ok {
-		return f.enrolRefused(ctx, a, hint, in.Who)
+		return f.enrolRefused(ctx, a, proof.TOTP, hint, in.Who)
 	}
 	if err := f.Store.Ping(ctx); err != nil { // nobody writes down codes that cannot be kept
 		return Outcome{}, err
 	}
+	a.Enrolled.Name = authenticators.AppName(in.Name)
+	a.Enrolled.Proof = proof.Proof{Method: proof.TOTP, Authenticator: string(a.Enrolled.ID), Version: 1, At: now, Step: step, Drift: drift}
+	return f.showCodes(a, in.Who)
+}
+
+// showCodes goes on from a second authenticator that works to the recovery codes.
+func (f *Flow) showCodes(a attempt, who Who) (Outcome, error) {
 	codes, err := a.recoveryCodes()
 	if err != nil {
 		return Outcome{}, err
 	}
-	a.Enrolled.Name = authenticators.AppName(in.Name)
-	a.Enrolled.Proof = proof.Proof{Method: proof.TOTP, Authenticator: string(a.Enrolled.ID), Version: 1, At: now, Step: step, Drift: drift}
 	a.Enrolled.Codes = nil
 	for _, c := range codes {
 		a.Enrolled.Codes = append(a.Enrolled.Codes, c.Reveal())
 	}
 	a.At = RecoveryCodes
-	return f.outcome(a, in.Who, nil)
+	return f.outcome(a, who, nil)
 }
 
-func (f *Flow) enrolRefused(ctx context.Context, a attempt, hint authenticators.Hint, who Who) (Outcome, error) {
+func (f *Flow) enrolRefused(ctx context.Context, a attempt, as proof.Method, hint authenticators.Hint, who Who) (Outcome, error) {
 	var why *Refusal
 	err := f.Store.Do(ctx, func(tx *store.Tx) (err error) {
 		if why, err = f.chargeChange(tx, a, who); err != nil || why != nil {
 			return err
 		}
 		return f.append(tx, events.Event{Kind: events.CodeRefused, Account: a.Account, Actor: events.Anonymous, Attempt: a.ID,
-			Data: map[string]string{"reason": reasonOf(hint), "method": string(proof.TOTP), "purpose": "enrol"}, Personal: who.Personal()})
+			Data: map[string]string{"reason": reasonOf(hint), "method": string(as), "purpose": "enrol"}, Personal: who.Personal()})
 	})
 	if err != nil {
 		return Outcome{}, err
 	}
 	if why == nil {
-		why = &Refusal{Code: fault.WrongCode, Hint: hint.Key, HintFields: hint.Fields()}
+		why = &Refusal{Code: wrong(as), Hint: hint.Key, HintFields: hint.Fields()}
 	}
 	return f.outcome(a, who, why)
 }
@@ -462,7 +467,7 @@ func (f *Flow) tellEnrolment(tx *store.Tx, a attempt, account accounts.Account, 
 	seen := who.Personal()
 	seen["name"] = a.Enrolled.Name
 	err := f.append(tx, events.Event{Kind: events.AuthenticatorAdded, Account: a.Account, Actor: string(a.Account), Attempt: a.ID,
-		Data: map[string]string{"method": string(proof.TOTP), "authenticator": string(a.Enrolled.ID)}, Personal: seen})
+		Data: map[string]string{"method": string(a.Enrolled.Proof.Method), "authenticator": a.Enrolled.Proof.Authenticator}, Personal: seen})
 	if err != nil {
 		return err
 	}

@@ -118,18 +118,21 @@ type Refusal = fault.Refusal
 
 // View is what a page or program needs to ask for the next step.
 type View struct {
-	ID      id.Attempt // names the attempt without opening anything
-	Purpose Purpose
-	Email   string
-	Name    string
-	Other   []Step         // other ways to do this step
-	Ways    []Way          // every way to show the second authenticator, the likeliest first
-	Offers  []proof.Method // Enrol: what may be set up, TOTP and Passkey
-	Secret  seal.Secret    // Enrol: base32, to be typed
-	URI     seal.Secret    // Enrol: otpauth://
-	Codes   []seal.Secret  // RecoveryCodes
-	Why     string         // NewPassword: why one is asked for ("compromised", "expired"), or ""
-	Return  string
+	ID          id.Attempt // names the attempt without opening anything
+	Purpose     Purpose
+	Email       string
+	Name        string
+	Other       []Step         // other ways to do this step
+	Ways        []Way          // every way to show the second authenticator, the likeliest first
+	Offers      []proof.Method // Enrol: what may be set up, TOTP and Passkey
+	Secret      seal.Secret    // Enrol: base32, to be typed
+	URI         seal.Secret    // Enrol: otpauth://
+	Codes       []seal.Secret  // RecoveryCodes
+	Why         string         // NewPassword: why one is asked for ("compromised", "expired"), or ""
+	Remember    time.Duration  // a second step: for how long this browser may be remembered; 0: not offered
+	Seconds     int            // Done: how many second authenticators there are, recovery codes not counted; 0: not known
+	SecondSince time.Time      // Done: when the newest of them was added
+	Return      string
 }
 
 // Limits are the numbers behind "pay before you look".
@@ -202,8 +205,12 @@ func (f *Flow) Submit(ctx context.Context, in Input) (Outcome, error) {
 	switch in.Do {
 	case ShowPassword:
 		return f.showPassword(ctx, in)
-	case ShowCode, ShowRecovery, ShowPasskey, ShowApproval, ShowText:
+	case ShowCode, ShowRecovery, ShowApproval, ShowText:
 		return f.showSecond(ctx, in)
+	case ShowPasskey:
+		return f.showPasskey(ctx, in)
+	case EnrolPasskey:
+		return f.enrolPasskey(ctx, in)
 	case ChoosePassword:
 		return f.choosePassword(ctx, in)
 	case EnrolCode:

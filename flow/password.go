@@ -151,6 +151,9 @@ func (f *Flow) passwordShown(ctx context.Context, a attempt, c charged, v authen
 	if a.Purpose != Fresh {
 		a.Why = f.mustChange(ctx, c.kept, in.Secret)
 	}
+	if out, done, err := f.byTrust(ctx, a, c, in); done || err != nil {
+		return f.after(out, err)
+	}
 	var fs facts
 	err := f.essential(ctx, func(tx *store.Tx) (err error) {
 		if err = f.youngEnough(tx, a.Account); err != nil {
@@ -167,7 +170,7 @@ func (f *Flow) passwordShown(ctx context.Context, a attempt, c charged, v authen
 	if err != nil {
 		return Outcome{}, err
 	}
-	a.Ways = fs.ways
+	a.takes(fs)
 	return f.goOn(ctx, a, fs, in.Who)
 }
 

@@ -56,8 +56,23 @@ func otherSteps(a attempt) []Step {
 // factsFor reads what next needs to know of an account besides its credentials.
 func factsFor(tx *store.Tx, a attempt, kept authenticators.Kept, linkGood bool, mustChange string) (facts, error) {
 	need, err := access.RequiredOf(tx, a.Account)
-	return facts{hasPassword: kept.Password != nil, need: need, mustChange: mustChange, linkGood: linkGood,
-		ways: waysOf(kept, need, tx.Standby(), tx.Now())}, err
+	if err != nil {
+		return facts{}, err
+	}
+	fs := facts{hasPassword: kept.Password != nil, need: need, mustChange: mustChange, linkGood: linkGood,
+		ways: waysOf(kept, need, tx.Standby(), tx.Now()), seconds: kept.Seconds(tx.Now())}
+	for _, s := range kept.Named() {
+		if s.MadeAt.After(fs.secondSince) {
+			fs.secondSince = s.MadeAt
+		}
+	}
+	fs.remember, err = a.mayRemember(tx, need)
+	return fs, err
+}
+
+// takes keeps of the facts what the pages of the next step show.
+func (a *attempt) takes(fs facts) {
+	a.Ways, a.RememberFor, a.seconds, a.secondSince = fs.ways, fs.remember, fs.seconds, fs.secondSince
 }
 
 // waysOf lists a person's ways, the one used last first, recovery codes at the

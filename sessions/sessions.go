@@ -48,8 +48,14 @@ type Ticket struct {
 // AuthTime is when the person last proved themselves in full (OIDC auth_time).
 func (t Ticket) AuthTime() time.Time { return proof.Oldest(t.Proofs) }
 
-// FreshUntil is until when the proofs permit a sensitive change.
-func (t Ticket) FreshUntil(p Policy) time.Time { return t.AuthTime().Add(p.Fresh) }
+// FreshUntil is until when the proofs permit a sensitive change: never, when a
+// browser that is remembered stood in for one of them.
+func (t Ticket) FreshUntil(p Policy) time.Time {
+	if _, remembered := proof.Find(t.Proofs, proof.Remembered); remembered {
+		return time.Time{}
+	}
+	return t.AuthTime().Add(p.Fresh)
+}
 
 // NewTicket is the ticket of a session that starts, or starts anew, now.
 func NewTicket(session id.Session, account id.Account, epoch int64, device id.Device, proofs []proof.Proof, p Policy, now time.Time) Ticket {

@@ -14,16 +14,16 @@ import (
 	"gatehouse/sessions"
 )
 
-// cookieNames are the six cookies. All are sealed, HttpOnly, SameSite=Lax and
+// cookieNames are the eight cookies. All are sealed, HttpOnly, SameSite=Lax and
 // for this host alone; "__Host-" makes the browser insist on it (RFC 6265bis §4.1.3.2).
-type cookieNames struct{ session, device, attempt, mailed, flash, wait string }
+type cookieNames struct{ session, device, attempt, mailed, flash, wait, trust, later string }
 
 func namesOfCookies(secure bool) cookieNames {
 	prefix := "gh-"
 	if secure {
 		prefix = "__Host-gh-"
 	}
-	return cookieNames{prefix + "session", prefix + "device", prefix + "attempt", prefix + "mailed", prefix + "flash", prefix + "wait"}
+	return cookieNames{prefix + "session", prefix + "device", prefix + "attempt", prefix + "mailed", prefix + "flash", prefix + "wait", prefix + "trust", prefix + "later"}
 }
 
 const (

@@ -141,6 +141,7 @@ func (p *Pages) funcs(c *words.Catalogue) template.FuncMap {
 		"otpauth": otpauth,
 		"file":    func(f Frame, c RecoveryCodes) template.URL { return codesFile(say, f, c) },
 		"zones":   zones,
+		"days":    func(d time.Duration) int { return int((d + 24*time.Hour - 1) / (24 * time.Hour)) },
 	}
 }
 

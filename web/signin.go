@@ -123,6 +123,7 @@ func (r *Request) submit(in flow.Input) (flow.Outcome, error) {
 	}
 	who.Zone = zoneWish(r.Text(FieldZone))
 	in.Who, in.Attempt, in.Session, in.Place = who, r.Attempt(), r.sessionIfAny(), r.cookie(r.server.cookies.wait)
+	in.Trusted, in.Remember = r.cookie(r.server.cookies.trust), r.Ticked(FieldRemember)
 	return r.Submit(in)
 }
 
@@ -130,7 +131,10 @@ func (r *Request) submit(in flow.Input) (flow.Outcome, error) {
 func (r *Request) goOn(out flow.Outcome) error {
 	if out.Next == flow.Done {
 		r.SetSession(out.Ticket)
-		return r.Redirect(orElse(returnPath(out.View.Return), "/account"))
+		if out.Trusted != "" {
+			r.setCookie(r.server.cookies.trust, out.Trusted, out.View.Remember)
+		}
+		return r.Redirect(r.bySecond(out, orElse(returnPath(out.View.Return), "/account")))
 	}
 	if out.Attempt != "" {
 		r.SetAttempt(out.Attempt)
@@ -235,7 +239,7 @@ func (r *Request) stepView(page flow.Step, out flow.Outcome, note *Text) (Page, 
 	v := out.View
 	fresh := v.Purpose == flow.Fresh
 	form := func(field string) Form {
-		f := Form{Attempt: string(v.ID), Note: note, Problem: problem(out.Refusal, field), Action: r.HTTP.URL.Path}
+		f := Form{Attempt: string(v.ID), Note: note, Problem: problem(out.Refusal, field), Action: r.HTTP.URL.Path, Remember: v.Remember}
 		if note == nil && f.Problem == nil {
 			f.Note = r.Flash()
 		}

@@ -60,11 +60,12 @@ type Idle struct {
 
 // Form is part of every page that posts. Field names are constants below.
 type Form struct {
-	Action  string   // where it posts; "" means the page's own address
-	Attempt string   // id of the sign-in attempt the page was rendered for; a hidden field
-	Return  string   // local path to go to afterwards; a hidden field, "" for none
-	Note    *Text    // said calmly above the form, e.g. that another tab went further
-	Problem *Problem // what was refused; nil on a fresh form
+	Action   string        // where it posts; "" means the page's own address
+	Attempt  string        // id of the sign-in attempt the page was rendered for; a hidden field
+	Return   string        // local path to go to afterwards; a hidden field, "" for none
+	Note     *Text         // said calmly above the form, e.g. that another tab went further
+	Remember time.Duration // a second step: for how long this browser may be remembered; 0: not offered
+	Problem  *Problem      // what was refused; nil on a fresh form
 }
 
 // Problem is why a form came back. Its sentence is the catalogue's
@@ -90,6 +91,7 @@ const (
 	FieldName      = "name" // of a person or an authenticator
 	FieldLocale    = "locale"
 	FieldConfirmed = "confirmed" // "yes" when the box is ticked
+	FieldRemember  = "remember"  // likewise; the template "remember"
 	FieldItem      = "id"        // the row a button belongs to
 	FieldDo        = "do"
 
