@@ -17,10 +17,11 @@ type Checker interface {
 // Set holds one Checker per method: a new authenticator is one line in New.
 type Set struct {
 	Hasher   *Hasher
+	passkeys *Relying
 	checkers map[proof.Method]Checker
 }
 
-// New makes the set of every method this build knows.
+// New makes the set of every method that needs nothing else; see WithPasskeys.
 func New(h *Hasher, keys *seal.Keys) *Set {
 	return &Set{Hasher: h, checkers: map[proof.Method]Checker{
 		proof.Password:     passwordChecker{h},

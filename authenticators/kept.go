@@ -96,6 +96,7 @@ type Verdict struct {
 type Hint struct {
 	Key     string // words key, "" for none
 	Seconds int64  // how far the phone's clock is off, for HintBehind and HintAhead
+	Reason  string // for the log alone: why a passkey was refused; see passkeyrules.go
 }
 
 // The hints, as words keys.

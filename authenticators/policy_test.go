@@ -165,7 +165,7 @@ func TestEverySentenceIsInTheCatalogue(t *testing.T) {
 			t.Errorf("%s is missing", k)
 		}
 	}
-	if s := english.Say(HintBehind, Hint{HintBehind, 90}.Fields()...); !strings.Contains(s, "about 90 seconds behind") {
+	if s := english.Say(HintBehind, Hint{Key: HintBehind, Seconds: 90}.Fields()...); !strings.Contains(s, "about 90 seconds behind") {
 		t.Error(s)
 	}
 }

@@ -201,9 +201,9 @@ func (t TOTP) diagnose(d int64, late bool, off int64) Hint {
 	case t.Token != "":
 		return Hint{Key: HintTokenAgain}
 	case d < 0:
-		return Hint{HintBehind, -d * t.Period}
+		return Hint{Key: HintBehind, Seconds: -d * t.Period}
 	case d > 0:
-		return Hint{HintAhead, d * t.Period}
+		return Hint{Key: HintAhead, Seconds: d * t.Period}
 	}
 	return Hint{}
 }

@@ -84,9 +84,9 @@ func TestWhichCodesOpen(t *testing.T) {
 		{"the code of this moment", 0, -1000, 0, true, Hint{}},
 		{"the one before, typed slowly", 0, -1000, -1, true, Hint{}},
 		{"the next one, from a phone a little ahead", 0, -1000, 1, true, Hint{}},
-		{"two steps behind", 0, -1000, -2, false, Hint{HintBehind, 60}},
-		{"three steps behind: about 90 seconds", 0, -1000, -3, false, Hint{HintBehind, 90}},
-		{"ten steps ahead", 0, -1000, 10, false, Hint{HintAhead, 300}},
+		{"two steps behind", 0, -1000, -2, false, Hint{Key: HintBehind, Seconds: 60}},
+		{"three steps behind: about 90 seconds", 0, -1000, -3, false, Hint{Key: HintBehind, Seconds: 90}},
+		{"ten steps ahead", 0, -1000, 10, false, Hint{Key: HintAhead, Seconds: 300}},
 		{"eleven steps behind is not told", 0, -1000, -11, false, Hint{}},
 		{"eleven steps ahead is not told", 0, -1000, 11, false, Hint{}},
 		{"a drift that is remembered", -3, -1000, -3, true, Hint{}},
@@ -100,7 +100,7 @@ func TestWhichCodesOpen(t *testing.T) {
 		{"eleven steps behind is not told on a phone with a drift either", -3, -1000, -12, false, Hint{}},
 		{"a drift beyond what is diagnosed goes on working", -40, -1000, -41, true, Hint{}},
 		{"used already with a drift beyond what is diagnosed", -40, -41, -41, false, Hint{Key: HintUsed}},
-		{"long past and used meanwhile: the clock is not the matter", 0, -1, -5, false, Hint{HintBehind, 150}},
+		{"long past and used meanwhile: the clock is not the matter", 0, -1, -5, false, Hint{Key: HintBehind, Seconds: 150}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			app := testApp()
@@ -151,7 +151,7 @@ func TestEveryAppOfAnAccountIsTried(t *testing.T) {
 		t.Errorf("%+v %v", v, err)
 	}
 	v, err = set.Check(t.Context(), proof.TOTP, kept, Shown{Secret: seal.Secret(codeOf(t, second, here-5)), Now: noon})
-	if err != nil || v.OK || v.Hint != (Hint{HintBehind, 150}) {
+	if err != nil || v.OK || v.Hint != (Hint{Key: HintBehind, Seconds: 150}) {
 		t.Errorf("a code of the second app, late: %+v %v", v, err)
 	}
 	kept.Decoy = true
@@ -172,7 +172,7 @@ func TestAnAppIsAddedWithItsFirstCode(t *testing.T) {
 		t.Errorf("step %d, drift %d, %v, %+v", step-here, drift, ok, hint)
 	}
 	_, _, ok, hint = CheckNewTOTP(secret, seal.Secret(codeOf(t, app, here+4)), noon)
-	if ok || hint != (Hint{HintAhead, 120}) {
+	if ok || hint != (Hint{Key: HintAhead, Seconds: 120}) {
 		t.Errorf("a phone two minutes ahead: %v, %+v", ok, hint)
 	}
 }

@@ -45,7 +45,7 @@ type Proof struct {
 	Version       int64     `json:"v"`           // that credential's version when it was checked; commit compares it
 	At            time.Time `json:"t"`           // when it was checked, UTC
 	Step          int64     `json:"s,omitempty"` // TOTP: the time step accepted; HOTP: the counter; RecoveryCode: the slot; Passkey: the signature counter
-	Drift         int64     `json:"d,omitempty"` // TOTP: the phone's clock minus ours, in steps
+	Drift         int64     `json:"d,omitempty"` // TOTP: the phone's clock minus ours, in steps; Passkey: 1 when it is backed up now
 	Pair          bool      `json:"2,omitempty"` // HOTP and TOTP of a token: two codes in a row were shown, Step being the second one's
 	Verified      bool      `json:"u,omitempty"` // Passkey: the authenticator made sure who held it (UV), which is a factor of its own
 	Bound         bool      `json:"b,omitempty"` // Passkey: its key never leaves the device it was made on (not backup eligible)
