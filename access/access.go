@@ -28,6 +28,7 @@ type Permission string
 const (
 	UseAccount     Permission = "account.use"     // sign in, look after one's own account
 	ReadPolicy     Permission = "policy.read"     // see the security policy in force
+	WritePolicy    Permission = "policy.write"    // say which authenticators are accepted
 	ManageAccounts Permission = "accounts.manage" // invite, disable, enable, lock, unlock
 	ReadAccounts   Permission = "accounts.read"   // see who there is
 	ReadEvents     Permission = "events.read"     // see what happened
@@ -36,8 +37,8 @@ const (
 
 // permissions is the one table. What is not here is not allowed.
 var permissions = map[Role][]Permission{
-	Owner:         {UseAccount, ReadPolicy, ReadAccounts, ManageAccounts, ReadEvents, ManageClients},
-	SecurityAdmin: {UseAccount, ReadPolicy, ReadAccounts, ManageAccounts, ReadEvents},
+	Owner:         {UseAccount, ReadPolicy, WritePolicy, ReadAccounts, ManageAccounts, ReadEvents, ManageClients},
+	SecurityAdmin: {UseAccount, ReadPolicy, WritePolicy, ReadAccounts, ManageAccounts, ReadEvents},
 	Supporter:     {UseAccount, ReadPolicy, ReadAccounts},
 	Bookkeeper:    {UseAccount},
 	Developer:     {UseAccount, ReadPolicy, ManageClients},

@@ -16,13 +16,13 @@ import (
 // The whole table, written once more: a change of it is a change of who may what.
 func TestWhoMayWhat(t *testing.T) {
 	may := map[access.Role]string{
-		access.Owner:         "account.use policy.read accounts.read accounts.manage events.read clients.manage",
-		access.SecurityAdmin: "account.use policy.read accounts.read accounts.manage events.read",
+		access.Owner:         "account.use policy.read policy.write accounts.read accounts.manage events.read clients.manage",
+		access.SecurityAdmin: "account.use policy.read policy.write accounts.read accounts.manage events.read",
 		access.Supporter:     "account.use policy.read accounts.read",
 		access.Bookkeeper:    "account.use",
 		access.Developer:     "account.use policy.read clients.manage",
 	}
-	all := []access.Permission{access.UseAccount, access.ReadPolicy, access.ManageAccounts, access.ReadAccounts, access.ReadEvents, access.ManageClients}
+	all := []access.Permission{access.UseAccount, access.ReadPolicy, access.WritePolicy, access.ManageAccounts, access.ReadAccounts, access.ReadEvents, access.ManageClients}
 	for _, r := range access.Roles() {
 		if !access.Known(r) {
 			t.Errorf("%s is not known", r)
