@@ -30,12 +30,13 @@ var ranks = map[string]int{
 	"web":           5,
 	"cmd/gatehouse": 6,
 
-	"store/storetest": testSupport,
-	".":               testOnly,
-	"test":            testOnly,
-	"test/mutate":     testOnly,
-	"test/house":      testOnly,
-	"test/stories":    testOnly + 1, // stories stand on the house
+	"authenticators/softkey": testSupport,
+	"store/storetest":        testSupport,
+	".":                      testOnly,
+	"test":                   testOnly,
+	"test/mutate":            testOnly,
+	"test/house":             testOnly,
+	"test/stories":           testOnly + 1, // stories stand on the house
 }
 
 const (
