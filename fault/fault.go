@@ -38,6 +38,8 @@ const (
 	CrossSite         Code = "cross-site"         // a form sent from another site
 	WrongHost         Code = "wrong-host"         // a Host header that is not the configured origin
 	LastAuthenticator Code = "last-authenticator" // removing it would leave no second authenticator
+	NotAccepted       Code = "not-accepted"       // an authenticator that a policy does not accept
+	PolicyRefused     Code = "policy-refused"     // a policy that would leave somebody with nothing to sign in with, or is none
 	NotAsked          Code = "not-asked"          // the phone cannot be asked now: one question is open, or there were too many
 	NotAnswered       Code = "not-answered"       // the phone has not answered yet
 	Declined          Code = "declined"           // the phone said no, or the digits were others
@@ -84,6 +86,8 @@ var table = map[Code]Kind{
 	CrossSite:         {Status: http.StatusForbidden, OAuth: "access_denied"},
 	WrongHost:         {Status: http.StatusMisdirectedRequest, OAuth: "invalid_request"},
 	LastAuthenticator: {Status: http.StatusConflict, OAuth: "invalid_request"},
+	NotAccepted:       {Status: http.StatusConflict, OAuth: "invalid_request"},
+	PolicyRefused:     {Status: http.StatusUnprocessableEntity, OAuth: "invalid_request"},
 	NotAsked:          {Status: http.StatusTooManyRequests, OAuth: "slow_down"},
 	NotAnswered:       {Status: http.StatusConflict, OAuth: "authorization_pending"},
 	Declined:          {Status: http.StatusUnauthorized, OAuth: "access_denied"},

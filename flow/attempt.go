@@ -149,10 +149,18 @@ func next(a attempt, f facts) Step {
 		return NewPassword
 	case f.enough(a):
 		return Done
-	case f.canMeet(a):
+	case f.canMeet(a) && (a.Purpose == Fresh || !gaveUp(a)):
 		return f.second(a)
 	}
 	return f.enrols(a) // what they hold is no longer enough: they add what is
+}
+
+// gaveUp tells whether a recovery code was shown: whoever does that says that the
+// others are out of reach. Where the code is not enough by itself, asking for those
+// would be a dead end; they set up a new one, through a mailed link.
+func gaveUp(a attempt) bool {
+	_, paper := proof.Find(a.Proofs, proof.RecoveryCode)
+	return paper
 }
 
 // enrols is the step of somebody who must set up a second authenticator. A
@@ -175,27 +183,39 @@ func (f facts) enough(a attempt) bool {
 }
 
 // canMeet tells whether another authenticator of theirs would meet the requirement.
+// Recovery codes are never asked for, or paper would put off for ever what a policy
+// asks for.
 func (f facts) canMeet(a attempt) bool {
 	for _, w := range f.ways {
 		_, shown := proof.Find(a.Proofs, w.Method)
-		if !shown && f.need.Met(append(slices.Clone(a.Proofs), w.strongest())) {
+		if !shown && w.Step != Recovery && f.need.Met(append(slices.Clone(a.Proofs), w.strongest())) {
 			return true
 		}
 	}
 	return false
 }
 
-// second is the step of the first way that was not shown yet; of those, one that
-// meets the requirement.
+// second is the step of the first way that was not shown yet: of those that would
+// meet the requirement when there is one, and recovery codes only when there is
+// nothing else.
 func (f facts) second(a attempt) Step {
-	first := Code
-	for i, w := range slices.Backward(f.ways) {
+	best, step := 0, Code
+	for _, w := range f.ways {
 		_, shown := proof.Find(a.Proofs, w.Method)
-		if !shown && (i == 0 || f.need.Met(append(slices.Clone(a.Proofs), w.strongest()))) {
-			first = w.Step
+		rank := 1
+		switch {
+		case shown:
+			continue
+		case w.Step != Recovery && f.need.Met(append(slices.Clone(a.Proofs), w.strongest(), proof.Proof{Method: proof.Password})):
+			rank = 3
+		case w.Step != Recovery:
+			rank = 2
+		}
+		if rank > best {
+			best, step = rank, w.Step
 		}
 	}
-	return first
+	return step
 }
 
 func permitsEnrolment(k accounts.LinkKind, good bool) bool {

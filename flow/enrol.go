@@ -3,6 +3,7 @@ package flow
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"gatehouse/access"
@@ -283,7 +284,7 @@ func (f *Flow) startEnrolment(a *attempt, need access.Requirement) error {
 		return err
 	}
 	secret, err := authenticators.NewTOTPSecret(random)
-	a.Enrolled = enrolment{ID: id.Derive[id.Authenticator](string(a.ID), "totp"), Secret: secret.Reveal()}
+	a.Enrolled = enrolment{ID: id.Derive[id.Authenticator](string(a.ID), "totp"), Secret: secret.Reveal(), Offers: a.Enrolled.Offers}
 	return err
 }
 
@@ -300,6 +301,9 @@ func (f *Flow) enrolCode(ctx context.Context, in Input) (Outcome, error) {
 	}
 	if a.At != Enrol {
 		return f.outcome(a, in.Who, &Refusal{Code: fault.AttemptExpired})
+	}
+	if !slices.Contains(a.Enrolled.Offers, proof.TOTP) {
+		return f.outcome(a, in.Who, &Refusal{Code: fault.NotAccepted})
 	}
 	now := f.Now()
 	step, drift, ok, hint := authenticators.CheckNewTOTP(seal.Secret(a.Enrolled.Secret), in.Secret, now)
@@ -408,6 +412,9 @@ func (f *Flow) commitEnrolment(tx *store.Tx, a attempt, set authenticators.Recov
 	if next(a, fs) != RecoveryCodes {
 		return f.linkRefused(tx, a, in.Who)
 	}
+	if !fs.need.Met(append(slices.Clone(a.Proofs), a.Enrolled.Proof)) {
+		return f.notAccepted(a, fs.need, in.Who)
+	}
 	good := fs.linkGood
 	if same, err := f.proofsStand(tx, a); err != nil || !same {
 		return f.startOver(tx, a, err, in.Who)
@@ -421,6 +428,16 @@ func (f *Flow) commitEnrolment(tx *store.Tx, a attempt, set authenticators.Recov
 	}
 	fs.linkGood = good // keepEnrolment has used it up
 	return f.onwards(tx, a, account, fs, in)
+}
+
+// notAccepted goes back to setting something up: what was set up does not meet the
+// requirement, which may have become another meanwhile.
+func (f *Flow) notAccepted(a attempt, need access.Requirement, who Who) (Outcome, error) {
+	a.At, a.Enrolled = Enrol, enrolment{}
+	if err := f.startEnrolment(&a, need); err != nil {
+		return Outcome{}, err
+	}
+	return f.outcome(a, who, &Refusal{Code: fault.NotAccepted})
 }
 
 // keepSecond keeps the authenticator that was set up.

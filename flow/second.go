@@ -66,7 +66,11 @@ func (f *Flow) answerSecond(ctx context.Context, a attempt, with answer, in Inpu
 		out, err = f.commitSecond(tx, a, c, v, second{in, with})
 		return err
 	})
-	return f.after(out, err)
+	out, err = f.after(out, err)
+	if err == nil && out.Next == LinkSent { // what they hold is no longer accepted
+		err = f.mailEnrolLink(ctx, a, false, in.Who)
+	}
+	return out, err
 }
 
 // second is what was submitted, and as what.

@@ -76,7 +76,7 @@ func (a *attempt) takes(fs facts) {
 }
 
 // waysOf lists a person's ways, the one used last first, recovery codes at the
-// end. What the policy does not accept is left out, unless there is nothing else:
+// end. What can never be enough by the policy is left out, unless there is nothing else:
 // then it still proves who is about to add what is accepted. On a standby nothing
 // is offered that has to be sent.
 func waysOf(kept authenticators.Kept, need access.Requirement, standby bool, now time.Time) []Way {
@@ -84,7 +84,7 @@ func waysOf(kept authenticators.Kept, need access.Requirement, standby bool, now
 	slices.SortStableFunc(all, func(a, b candidate) int { return -cmp.Compare(a.last.UnixMicro(), b.last.UnixMicro()) })
 	var ways, rest []Way
 	for _, c := range all {
-		if need.Accepts(c.Method) {
+		if need.Suffices(c.Method) {
 			ways = append(ways, c.Way)
 		} else {
 			rest = append(rest, c.Way)
