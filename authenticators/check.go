@@ -28,6 +28,7 @@ func New(h *Hasher, keys *seal.Keys) *Set {
 		proof.TOTP:         totpChecker{},
 		proof.HOTP:         hotpChecker{},
 		proof.RecoveryCode: recoveryChecker{keys},
+		proof.SMS:          phoneChecker{keys}, // and what was read out
 	}}
 }
 

@@ -310,6 +310,9 @@ func UsedBy(tx *store.Tx, p proof.Proof, by string) (at time.Time, ours bool, er
 	if p.Method == proof.SMS || p.Method == proof.Voice {
 		return textUsedBy(tx, p, by)
 	}
+	if p.Method == proof.Push {
+		return approvalUsedBy(tx, p, by)
+	}
 	query := `SELECT used_by, made_at FROM totp_used WHERE authenticator = $1 AND step = $2`
 	if p.Method == proof.RecoveryCode {
 		query = `SELECT COALESCE(spent_by, ''), COALESCE(spent_at, 0) FROM recovery_codes WHERE recovery_set = $1 AND slot = $2`

@@ -49,6 +49,10 @@ const (
 	ApprovalAnswered     Kind = "approval.answered"
 	ApprovalReported     Kind = "approval.reported"
 	RecoveryCodesMade    Kind = "recovery-codes.made"
+	PhoneAsked           Kind = "phone.asked"
+	PhoneLimited         Kind = "phone.limited"
+	PhoneGivenUp         Kind = "phone.given-up"
+	PhoneHeld            Kind = "phone.held"
 	RecoveryCodeUsed     Kind = "recovery-codes.used"
 
 	AddressChangeAsked Kind = "address.change-asked"
@@ -185,6 +189,14 @@ var table = []Definition{
 		"A device with Gatehouse Verify answered, signed with its key. `answer`: approved, denied, wrong (other digits than the sign-in page showed)."},
 	{ApprovalReported, 1, []string{"approval", "purpose", "client", "authenticator", "muted"}, with(), "", true,
 		"A person said that a question to Gatehouse Verify was not theirs: somebody may know their password. Security admins are told by mail; nobody is asked for `muted` seconds."},
+	{PhoneAsked, 1, []string{"way", "country", "authenticator"}, with("number"), "way", true,
+		"A code was asked for by text message or call. `way`: sms, voice. `country`: of the number, ISO 3166-1. `number`: its country code and last two digits."},
+	{PhoneLimited, 1, []string{"scope", "way", "country"}, with("number"), "", true,
+		"Too many text messages or calls were asked for, and none was sent. Recorded once a window and limit; somebody should look when `scope` is not a person's. `scope`: text-person, text-person-day, text-number, text-number-day, text-network, text-country, text-country-day, text-day."},
+	{PhoneGivenUp, 1, []string{"message", "error", "tries"}, nil, "", true,
+		"A text message or call was not taken by any provider before it ran out. `error` is a class such as unreachable, refused, expired."},
+	{PhoneHeld, 1, []string{"authenticator", "replaces", "until"}, with("number"), "", true,
+		"A telephone number was added, and opens nothing until `until` (RFC 3339, UTC), so that its owner can stop what was not them."},
 	{RecoveryCodesMade, 1, []string{"count", "set"}, with(), "", true,
 		"New recovery codes were made; the old set is dead."},
 	{RecoveryCodeUsed, 1, []string{"left", "set"}, with(), "", true,

@@ -36,6 +36,8 @@ type attempt struct {
 	LinkKind    accounts.LinkKind `json:"lk,omitempty"`
 	Tries       []limits.Try      `json:"t,omitempty"`  // receipts, given back when it ends well
 	Ways        []Way             `json:"ws,omitempty"` // how the second authenticator may be shown, the likeliest first
+	Asked       *TextAsked        `json:"ta,omitempty"` // the code by text message or call that was asked for last
+	Push        *Asked            `json:"pu,omitempty"` // the question to Gatehouse Verify that was asked last
 	Enrolled    enrolment         `json:"en,omitzero"`
 	Seed        []byte            `json:"sd"`          // what it shows for the first time comes from here, so that a second click shows the same
 	Session     id.Session        `json:"s,omitempty"` // Fresh: the session that is proved anew
@@ -228,7 +230,7 @@ func (f *Flow) view(a attempt) View {
 		Remember: a.RememberFor, Seconds: a.seconds, SecondSince: a.secondSince}
 	switch {
 	case a.At.asksSecond():
-		v.Ways = a.Ways
+		v.Ways, v.Asked, v.Push = a.Ways, a.Asked, a.Push
 		v.Other = otherSteps(a)
 	case a.At == Enrol:
 		v.Offers = a.Enrolled.Offers

@@ -124,6 +124,8 @@ type View struct {
 	Name        string
 	Other       []Step         // other ways to do this step
 	Ways        []Way          // every way to show the second authenticator, the likeliest first
+	Asked       *TextAsked     // Text: the code that was asked for last
+	Push        *Asked         // Approve: the question that was asked last
 	Offers      []proof.Method // Enrol: what may be set up, TOTP and Passkey
 	Secret      seal.Secret    // Enrol: base32, to be typed
 	URI         seal.Secret    // Enrol: otpauth://
@@ -182,6 +184,8 @@ type Flow struct {
 	AdminAge time.Duration // how old a standby may be for people who look after others; DefaultAdminAge when zero
 	Origin   string        // the configured public origin, the only source of links
 	Product  string        // the issuer shown in authenticator apps
+	Texts    Texter        // sends codes by text message and call; nil: none are sent
+	Bell     *Bell         // tells who waits here that a question was asked or answered; nil: they look for themselves
 	Now      func() time.Time
 	Rand     io.Reader
 	Slog     *slog.Logger
@@ -205,12 +209,18 @@ func (f *Flow) Submit(ctx context.Context, in Input) (Outcome, error) {
 	switch in.Do {
 	case ShowPassword:
 		return f.showPassword(ctx, in)
-	case ShowCode, ShowRecovery, ShowApproval, ShowText:
+	case ShowCode, ShowRecovery, ShowText:
 		return f.showSecond(ctx, in)
 	case ShowPasskey:
 		return f.showPasskey(ctx, in)
 	case EnrolPasskey:
 		return f.enrolPasskey(ctx, in)
+	case AskText:
+		return f.askText(ctx, in)
+	case AskApproval:
+		return f.askApproval(ctx, in)
+	case ShowApproval:
+		return f.showApproval(ctx, in)
 	case ChoosePassword:
 		return f.choosePassword(ctx, in)
 	case EnrolCode:

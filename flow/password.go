@@ -184,7 +184,9 @@ func (f *Flow) factsNow(tx *store.Tx, a attempt, account accounts.Account) (fact
 	if err != nil {
 		return facts{}, err
 	}
-	return factsFor(tx, a, kept, good, a.Why)
+	fs, err := factsFor(tx, a, kept, good, a.Why)
+	fs.ways = f.servable(fs.ways)
+	return fs, err
 }
 
 // mustChange says why a password that is right must be replaced before a session

@@ -2,7 +2,6 @@ package flow
 
 import (
 	"context"
-	"strings"
 
 	"gatehouse/accounts"
 	"gatehouse/authenticators"
@@ -26,6 +25,8 @@ type answer struct {
 
 var answers = map[Action]answer{
 	ShowCode:     {Code, authenticators.LoadUsual, (*Flow).checkCode, (*Flow).useCode},
+	ShowText:     {Text, authenticators.LoadPhones, (*Flow).checkText, (*Flow).useText},
+	ShowApproval: {Approve, authenticators.LoadUsual, (*Flow).checkApproval, (*Flow).useApproval},
 	ShowRecovery: {Recovery, authenticators.Load, (*Flow).checkRecovery, (*Flow).useRecovery},
 	ShowPasskey:  {Passkey, authenticators.LoadUsual, (*Flow).checkPasskey, (*Flow).usePasskey},
 }
@@ -215,6 +216,15 @@ func (f *Flow) codeRefused(tx *store.Tx, a attempt, v authenticators.Verdict, s 
 // method is what the log calls a way to answer.
 func (w answer) method() proof.Method { return proof.Method(w.step) }
 
+// usedUp says why what is right opens nothing: it has opened something already, or
+// is of a key that has a copy.
+func (w answer) usedUp() authenticators.Hint {
+	if w.step == Passkey {
+		return authenticators.Hint{Key: HintClonedPasskey, Reason: "cloned"}
+	}
+	return authenticators.Hint{Key: authenticators.HintUsed}
+}
+
 // wrong is the refusal of what was shown of a method.
 func wrong(m proof.Method) fault.Code {
 	if m == proof.Passkey {
@@ -225,8 +235,8 @@ func wrong(m proof.Method) fault.Code {
 
 // reasonOf is what the log calls a code that did not match.
 func reasonOf(h authenticators.Hint) string {
-	if why, ok := strings.CutPrefix(h.Key, "passkey.hint."); ok {
-		return why
+	if h.Reason != "" {
+		return h.Reason
 	}
 	switch h.Key {
 	case authenticators.HintUsed, authenticators.HintTokenUsed:

@@ -60,7 +60,7 @@ func factsFor(tx *store.Tx, a attempt, kept authenticators.Kept, linkGood bool, 
 		return facts{}, err
 	}
 	fs := facts{hasPassword: kept.Password != nil, need: need, mustChange: mustChange, linkGood: linkGood,
-		ways: waysOf(kept, need, tx.Standby(), tx.Now()), seconds: kept.Seconds(tx.Now())}
+		ways: withoutPush(a, waysOf(kept, need, tx.Standby(), tx.Now())), seconds: kept.Seconds(tx.Now())}
 	for _, s := range kept.Named() {
 		if s.MadeAt.After(fs.secondSince) {
 			fs.secondSince = s.MadeAt
@@ -93,7 +93,7 @@ func waysOf(kept authenticators.Kept, need access.Requirement, standby bool, now
 	if len(ways) == 0 {
 		ways = rest
 	}
-	if len(ways) > 0 {
+	if len(ways) > 0 || kept.Seconds(now) > 0 { // somebody whose only way has to be sent is no newcomer on a standby
 		ways = append(ways, Way{Step: Recovery, Method: proof.RecoveryCode})
 	}
 	return ways
@@ -134,8 +134,10 @@ func candidates(kept authenticators.Kept, standby bool, now time.Time) (all []ca
 		case c.Kind == authenticators.KindPush && !standby:
 			add(Way{Step: Approve, Method: proof.Push}, c.MadeAt, c.LastUsedAt)
 		case c.Kind == authenticators.KindPhone && !standby:
-			add(Way{Step: Text, Method: proof.SMS, ID: c.ID, Label: c.Name}, c.MadeAt, c.LastUsedAt)
-			add(Way{Step: Text, Method: proof.Voice, ID: c.ID, Label: c.Name}, c.MadeAt, c.LastUsedAt)
+			phone := authenticators.PhoneOf(c)
+			for _, m := range phone.Ways {
+				add(Way{Step: Text, Method: m, ID: c.ID, Label: phone.Masked}, c.MadeAt, c.LastUsedAt)
+			}
 		}
 	}
 	return all

@@ -34,11 +34,13 @@ type Manage struct {
 	Log      *events.Log
 	Choose   authenticators.Chooser
 	Sessions *sessions.Checker
-	MailNet  limits.Rule  // confirmation mails asked for, per account
-	Change   limits.Rule  // as in flow.Limits
-	Pace     *limits.Pace // writes of one person, so that nobody takes the database from others; nil bounds nothing
-	Origin   string       // the configured public origin, the only source of links
+	Passkeys *authenticators.Relying // nil: none can be added
+	MailNet  limits.Rule             // confirmation mails asked for, per account
+	Change   limits.Rule             // as in flow.Limits
+	Pace     *limits.Pace            // writes of one person, so that nobody takes the database from others; nil bounds nothing
+	Origin   string                  // the configured public origin, the only source of links
 	Product  string
+	Phones   *Phones      // telephone numbers; nil: nobody may have one
 	Now      func() time.Time
 	Rand     io.Reader
 	Nudge    func() // wakes the mail sender; never waits

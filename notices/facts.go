@@ -37,6 +37,11 @@ func label(d design, field string) string {
 
 func factValue(c *words.Catalogue, field, value string, zone *time.Location) (string, error) {
 	switch field {
+	case outbox.From:
+		if value == "" {
+			return "", nil
+		}
+		return factValue(c, outbox.Time, value, zone)
 	case outbox.Time:
 		t, err := time.Parse(time.RFC3339, value)
 		if err != nil {

@@ -452,6 +452,15 @@ CREATE INDEX approvals_account ON approvals (account, made_at);
 CREATE INDEX approvals_attempt ON approvals (attempt);
 CREATE INDEX approvals_made ON approvals (made_at);
 CREATE UNIQUE INDEX approvals_open ON approvals (account) WHERE state = 'open';
+CREATE TABLE moves ( -- somebody changes to another app or phone and has not finished
+	account  TEXT PRIMARY KEY,
+	why      TEXT NOT NULL,     -- switch, phone, lost
+	leaving  TEXT NOT NULL,     -- JSON: ids of the second authenticators that go
+	secret   {{blob}},          -- sealed for moves/account/secret: of the app offered; NULL once it is set up
+	made_at  BIGINT NOT NULL,
+	version  BIGINT NOT NULL,
+	node     TEXT NOT NULL
+);
 CREATE TABLE mutes ( -- nobody is asked by push until then: they reported a question that was not theirs
 	account  TEXT PRIMARY KEY,
 	until    BIGINT NOT NULL,
