@@ -45,6 +45,13 @@ func NewDoor(allowed []netip.Prefix, roots *x509.CertPool) *Door {
 	return d
 }
 
+// Client speaks through the door: over https to the public Internet and what is
+// allowed, or plain into what is allowed only.
+func (d *Door) Client(plain bool) *http.Client { return either(plain, d.plain, d.secure) }
+
+// Check looks at what can be seen of an address without asking DNS.
+func (d *Door) Check(address string) error { return checkURL(address, d.allowed) }
+
 // client follows no redirect, knows no proxy (its own address would be the one
 // that is looked at) and speaks HTTP/1.1: the least a receiver can play with.
 func (d *Door) client(roots *x509.CertPool, plain bool) *http.Client {
