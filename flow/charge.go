@@ -60,17 +60,20 @@ func (f *Flow) chargeCode(ctx context.Context, a attempt, load loader, who Who) 
 			account = accounts.Account{ID: events.Nobody}
 		}
 		return account, orThen(err, func() error { return f.youngEnough(tx, a.Account) })
-	}, func(c charged) []limits.Subject {
-		of := string(a.Account)
-		device := string(who.Device) + "/" + of
-		switch {
-		case c.known:
-			return []limits.Subject{{Rule: f.Limits.CodeDevice, Of: device}, {Rule: f.Limits.CodeMonth, Of: device}}
-		case a.LinkKind == accounts.Unlock:
-			return []limits.Subject{{Rule: f.Limits.PerLink, Of: "code/" + string(a.Link)}, {Rule: f.Limits.CodeMonth, Of: "link/" + of}}
-		}
-		return []limits.Subject{{Rule: f.Limits.CodeName, Of: of}, {Rule: f.Limits.CodeMonth, Of: of}}
-	})
+	}, func(c charged) []limits.Subject { return f.codeBudget(a, string(a.Account), c.known, who) })
+}
+
+// codeBudget is what a second authenticator of somebody spends from, whatever
+// kind it is.
+func (f *Flow) codeBudget(a attempt, of string, known bool, who Who) []limits.Subject {
+	device := string(who.Device) + "/" + of
+	switch {
+	case known:
+		return []limits.Subject{{Rule: f.Limits.CodeDevice, Of: device}, {Rule: f.Limits.CodeMonth, Of: device}}
+	case a.LinkKind == accounts.Unlock:
+		return []limits.Subject{{Rule: f.Limits.PerLink, Of: "code/" + string(a.Link)}, {Rule: f.Limits.CodeMonth, Of: "link/" + of}}
+	}
+	return []limits.Subject{{Rule: f.Limits.CodeName, Of: of}, {Rule: f.Limits.CodeMonth, Of: of}}
 }
 
 // loader reads as much of an account's authenticators as a check needs.

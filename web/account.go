@@ -111,6 +111,7 @@ func (s *Server) profilePage(r *Request) error {
 	if err != nil {
 		return err
 	}
+	page.Reminders = s.reminders(r, m)
 	return r.Render(r.frame(m), page)
 }
 
@@ -118,7 +119,7 @@ func (s *Server) profile(ctx context.Context, m member) (Profile, error) {
 	a := m.about.Account
 	live, err := s.Manage.List(ctx, m.caller)
 	p := Profile{Email: a.Email, Name: a.Name, Locale: a.Locale, Zone: a.Zone, Locales: s.locales(),
-		PasswordAt: m.about.PasswordSetAt, Authenticators: len(m.about.Apps), CodesLeft: m.about.RecoveryLeft, Sessions: len(live)}
+		PasswordAt: m.about.PasswordSetAt, Authenticators: len(listed(m.about)), CodesLeft: m.about.RecoveryLeft, Sessions: len(live)}
 	if age := s.Choose.Policy.MaxAge; age > 0 && !p.PasswordAt.IsZero() {
 		p.PasswordExpiry = p.PasswordAt.Add(age)
 	}
@@ -196,51 +197,6 @@ func (s *Server) changePasswordForm(r *Request) error {
 		return r.RenderRefused(res.Refusal, r.frame(m), s.passwordForm(m, res.Refusal))
 	}
 	return r.changed(res, "/account/password?done=password")
-}
-
-func (s *Server) authenticatorsPage(r *Request) error {
-	m, err := r.member()
-	if err != nil {
-		return err
-	}
-	return r.Render(r.frame(m), authenticatorList(m, Form{}))
-}
-
-func authenticatorList(m member, f Form) Authenticators {
-	page := Authenticators{Form: f}
-	for _, a := range m.about.Apps {
-		page.Items = append(page.Items, Authenticator{ID: string(a.ID), Name: a.Name, MadeAt: a.MadeAt, UsedAt: a.LastUsedAt,
-			Drift: time.Duration(a.Drift) * 30 * time.Second})
-	}
-	return page
-}
-
-func (s *Server) changeAuthenticator(r *Request) error {
-	m, err := r.member()
-	if err != nil {
-		return err
-	}
-	app, err := id.Parse[id.Authenticator](r.Text(FieldItem))
-	if err != nil {
-		return fault.New(fault.NotFound, err)
-	}
-	switch r.Text(FieldDo) {
-	case DoRename:
-		if err := s.Manage.Rename(r.Context(), m.caller, app, r.Text(FieldName)); err != nil {
-			return err
-		}
-		return r.Redirect("/account/authenticators?done=renamed")
-	case DoRemove:
-		res, err := s.Manage.Remove(r.Context(), m.caller, app)
-		if err != nil {
-			return err
-		}
-		if res.Refusal != nil {
-			return r.RenderRefused(res.Refusal, r.frame(m), authenticatorList(m, Form{Problem: problem(res.Refusal, "")}))
-		}
-		return r.changed(res, "/account/authenticators?done=removed")
-	}
-	return fault.New(fault.BadRequest, nil)
 }
 
 func (s *Server) addAuthenticatorPage(r *Request) error {
@@ -358,6 +314,9 @@ func (s *Server) sessionsPage(r *Request) error {
 	}
 	f := r.frame(m)
 	page := Sessions{}
+	if page.Browsers, err = s.browsers(r, m); err != nil {
+		return err
+	}
 	for _, l := range live {
 		page.Items = append(page.Items, Session{ID: string(l.ID), Device: f.Words.Device(l.Seen.Agent), Place: l.Seen.Place,
 			Network: l.Seen.Network, SignedInAt: l.MadeAt, SeenAt: l.LastUsedAt, This: l.Current})

@@ -72,6 +72,8 @@ type Server struct {
 	Flow       Submitter
 	Sessions   TicketChecker
 	Manage     Manager
+	Moves      Mover                   // of manage too; nil: nobody is reminded or helped to move
+	Passkeys   *Passkeys               // nil: this house takes none
 	Choose     authenticators.Chooser  // as in flow.Flow, for the meter
 	Life       sessions.Policy         // of sessions, as in the checker
 	Place      func(netip.Addr) string // words for where an address is, "" when not known; nil = never known
@@ -94,6 +96,7 @@ type Server struct {
 	assets  *assets
 	pages   *Pages
 	mux     *http.ServeMux
+	known   map[string]bool // the pages there are, by path
 	openAPI []byte
 	headers map[sort][]header
 	meter   chan struct{} // holds one token while a password is estimated
@@ -196,6 +199,8 @@ func (s *Server) routes() []route {
 		{aFile, "GET", "/favicon.svg", s.favicon},
 		{aFile, "GET", "/.well-known/change-password", s.changePassword},
 		{aFile, "GET", "/.well-known/security.txt", s.securityText},
+		{aFile, "GET", "/.well-known/passkey-endpoints", s.passkeyEndpoints},
+		{aFile, "GET", "/.well-known/webauthn", s.relatedOrigins},
 	}, s.rooms()...)
 }
 
@@ -221,7 +226,8 @@ func New(s Server) (*Server, error) {
 	s.Proxies = unmapped(s.Proxies)
 	s.openAPI = openAPI
 	s.meter = make(chan struct{}, 1)
-	s.mux = s.muxOf(s.routes())
+	table := s.routes()
+	s.mux, s.known = s.muxOf(table), pagesOf(table)
 	return &s, nil
 }
 

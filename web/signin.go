@@ -72,7 +72,7 @@ func (s *Server) signInPage(r *Request) error {
 	} else if err := r.knock(who); err != nil {
 		return err
 	}
-	page.Email = orElse(page.Email, r.note(&page.Form))
+	page.Email, page.Passkey = orElse(page.Email, r.note(&page.Form)), r.askPasskey("", who)
 	if r.Query("cookies") == "none" && page.Note == nil && page.Problem == nil {
 		page.Note = Say("signin.cookies")
 	}
@@ -111,18 +111,28 @@ func (s *Server) signIn(r *Request) error {
 
 func (r *Request) signInRefused(out flow.Outcome, email string) error {
 	page := SignIn{Form: Form{Return: returnPath(r.Text(FieldReturn)), Problem: problem(out.Refusal, "")}, Email: email}
+	if who, err := r.Who(); err == nil {
+		page.Passkey = r.askPasskey("", who)
+	}
+	page.Forget = r.unknownPasskey(out.Refusal)
 	return r.RenderRefused(out.Refusal, r.Frame(), page)
 }
 
 // submit sends a step with what the browser carries: its attempt, its session,
 // its device, its clock's zone.
 func (r *Request) submit(in flow.Input) (flow.Outcome, error) {
+	in.Attempt = r.Attempt()
+	return r.submitNew(in)
+}
+
+// submitNew is submit of what begins an attempt of its own.
+func (r *Request) submitNew(in flow.Input) (flow.Outcome, error) {
 	who, err := r.Who()
 	if err != nil {
 		return flow.Outcome{}, err
 	}
 	who.Zone = zoneWish(r.Text(FieldZone))
-	in.Who, in.Attempt, in.Session, in.Place = who, r.Attempt(), r.sessionIfAny(), r.cookie(r.server.cookies.wait)
+	in.Who, in.Session, in.Place = who, r.sessionIfAny(), r.cookie(r.server.cookies.wait)
 	in.Trusted, in.Remember = r.cookie(r.server.cookies.trust), r.Ticked(FieldRemember)
 	return r.Submit(in)
 }
@@ -265,7 +275,7 @@ func (r *Request) stepView(page flow.Step, out flow.Outcome, note *Text) (Page, 
 	case flow.Enrol:
 		f := form(FieldCode)
 		f.Problem.wrongCode("enrol.wrong")
-		return Enrol{Form: f, Email: v.Email, Key: v.Secret.Reveal(), URI: v.URI.Reveal(), Name: r.Text(FieldName)}, nil
+		return r.offerPasskey(Enrol{Form: f, Email: v.Email, Key: v.Secret.Reveal(), URI: v.URI.Reveal(), Name: r.Text(FieldName)}, out), nil
 	case flow.RecoveryCodes:
 		return RecoveryCodes{Form: form(FieldConfirmed), Email: v.Email, Codes: reveal(v.Codes), MadeAt: r.server.Now(), Origin: r.server.Origin}, nil
 	}
@@ -480,7 +490,7 @@ func (s *Server) freshPage(r *Request) error {
 		return err
 	}
 	r.SetAttempt(out.Attempt)
-	return r.Render(r.Frame(), Fresh{Form: Form{Attempt: string(out.View.ID)}, Email: out.View.Email})
+	return r.Render(r.Frame(), Fresh{Form: Form{Attempt: string(out.View.ID)}, Email: out.View.Email, Passkey: r.askAfresh(out.Attempt)})
 }
 
 func (s *Server) fresh(r *Request) error {
@@ -494,11 +504,15 @@ func (s *Server) fresh(r *Request) error {
 	if out.Refusal == nil {
 		return r.goOn(out)
 	}
+	return r.freshRefused(out, FieldPassword)
+}
+
+func (r *Request) freshRefused(out flow.Outcome, field string) error {
 	email := ""
 	if now, err := r.resume(); err == nil {
 		email = now.View.Email
 	}
-	page := Fresh{Form: Form{Attempt: r.Text(FieldAttempt), Problem: problem(out.Refusal, FieldPassword)}, Email: email}
+	page := Fresh{Form: Form{Attempt: r.Text(FieldAttempt), Problem: problem(out.Refusal, field)}, Email: email, Passkey: r.askAfresh(r.Attempt())}
 	if out.Refusal.Code == fault.WrongCredentials {
 		page.Problem.Field, page.Problem.Sentence = FieldPassword, Say("fresh.wrong")
 	}

@@ -93,6 +93,8 @@ const (
 	FieldConfirmed = "confirmed" // "yes" when the box is ticked
 	FieldRemember  = "remember"  // likewise; the template "remember"
 	FieldItem      = "id"        // the row a button belongs to
+	FieldAnswer    = "answer"    // what a browser answers for a passkey, JSON
+	FieldChallenge = "challenge" // sealed, beside it
 	FieldDo        = "do"
 
 	DoResend    = "resend"
@@ -120,7 +122,9 @@ type about struct {
 // SignIn is the first page: e-mail and password in one form. GET/POST /signin.
 type SignIn struct {
 	Form
-	Email string // kept when the form comes back; the password never is
+	Email   string      // kept when the form comes back; the password never is
+	Passkey *PasskeyAsk // nil: none is asked for
+	Forget  string      // what tells the browser that we do not know a passkey: JSON, "" for none
 }
 
 // Code asks for a one-time code. POST /signin/code, or Action for a fresh proof.
@@ -181,6 +185,8 @@ type Enrol struct {
 	URI     string // otpauth://totp/…; drawn as the QR picture
 	Name    string // what was typed for the name; "" suggests one
 	Account bool
+	Passkey *PasskeyAsk // offered in place of the app; nil: it is not
+	NoApp   bool        // an app is not accepted here
 }
 
 // RecoveryCodes shows new recovery codes, once. POST /signin/codes, or Action.
@@ -212,9 +218,11 @@ type Link struct {
 }
 
 // Fresh asks a signed-in person for the password again; Code follows. POST /fresh.
+// A passkey does in place of both.
 type Fresh struct {
 	Form
-	Email string
+	Email   string
+	Passkey *PasskeyAsk // nil: the person has none
 }
 
 // SignedOut is where POST /signout leads.
@@ -245,6 +253,7 @@ type Profile struct {
 	Authenticators int
 	CodesLeft      int
 	Sessions       int
+	Reminders      []Reminder // what waits for the person
 }
 
 // PasswordChange sets a new password after a fresh proof. POST /account/password.
@@ -253,22 +262,6 @@ type PasswordChange struct {
 	Email  string
 	SetAt  time.Time
 	Policy authenticators.Policy
-}
-
-// Authenticators lists authenticator apps. POST /account/authenticators with
-// do=rename (id, name) or do=remove (id).
-type Authenticators struct {
-	Form
-	Items []Authenticator
-}
-
-// Authenticator is one row of Authenticators.
-type Authenticator struct {
-	ID     string
-	Name   string
-	MadeAt time.Time
-	UsedAt time.Time     // zero for never
-	Drift  time.Duration // how far its clock is off; 0 says nothing
 }
 
 // CodesLeft is the state of the recovery codes. POST /account/recovery-codes with do=make.
@@ -282,7 +275,8 @@ type CodesLeft struct {
 // do=end (id) or do=end-others.
 type Sessions struct {
 	Form
-	Items []Session
+	Items    []Session
+	Browsers []Browser // remembered
 }
 
 // Session is one row of Sessions.
@@ -331,7 +325,7 @@ type PolicyPresets struct {
 var done = map[string]bool{
 	"profile": true, "password": true, "renamed": true, "removed": true, "added": true,
 	"ended": true, "ended-others": true, "codes": true, "address-asked": true,
-	"address-changed": true, "resent": true,
+	"address-changed": true, "resent": true, "kept-both": true, "forgotten": true, "added-passkey": true, "added-key": true,
 }
 
 // Done turns the name in ?done=name into the sentence "done.<name>", or nil
