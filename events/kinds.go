@@ -65,6 +65,8 @@ const (
 	OrganisationAdded Kind = "organisation.added"
 	MemberAdded       Kind = "member.added"
 
+	PolicyChanged Kind = "policy.changed"
+
 	HookAdded    Kind = "hook.added"
 	HookRotated  Kind = "hook.rotated"
 	HookSwitched Kind = "hook.switched"
@@ -130,7 +132,7 @@ var table = []Definition{
 	{SessionEnded, 1, []string{"why", "ended"}, with(), "why", true,
 		"A session ended. `ended` is its id when another session ended it. `why`: signed-out, by-person, idle, absolute, renewed, password-changed, authenticator-changed, address-changed, disabled, locked, by-operator, reconciled (it was opened on a standby and should not have been)."},
 	{SessionsEnded, 1, []string{"why", "count"}, with(), "why", true,
-		"Several sessions ended at once. `why`: by-person, password-changed, password-reset, authenticator-changed, recovery-codes-changed, address-changed, disabled, locked, by-operator."},
+		"Several sessions ended at once. `why`: by-person, password-changed, password-reset, authenticator-changed, recovery-codes-changed, address-changed, disabled, locked, by-operator, policy (they were opened with what a policy no longer accepts)."},
 	{SessionReplaced, 1, []string{"why", "replaced"}, with(), "", false,
 		"A session got a new id because its rights changed. `replaced` is the old id."},
 
@@ -218,6 +220,9 @@ var table = []Definition{
 		"An organisation was made."},
 	{MemberAdded, 1, []string{"role"}, nil, "", true,
 		"A person became a member of an organisation."},
+
+	{PolicyChanged, 1, []string{"what", "scope", "before", "after", "version", "due", "cohorts"}, with(), "what", true,
+		"Which authenticators are accepted was changed. `what`: set, roll-out, reverted. `scope`: installation, organisation/ID, role/ID/ROLE, client/ID. `before` and `after` are terms such as aal2,passkey+totp,remember=43200; none where there are none. `due` is the last day of a roll-out, `cohorts` how many it has."},
 
 	{HookAdded, 1, []string{"hook", "name"}, nil, "", false,
 		"A receiver of web-hooks was added. `hook` is its id, `name` what the operator calls it."},

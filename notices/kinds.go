@@ -36,6 +36,7 @@ var designs = []design{
 	{Kind: outbox.AddressChanged, Facts: append([]string{outbox.NewAddress}, happened...)},
 	{Kind: outbox.PhoneChange, Facts: append([]string{outbox.Label, outbox.From}, happened...)},
 	{Kind: outbox.AccountDisabled, Facts: []string{outbox.Time}, Out: true},
+	{Kind: outbox.PolicyChanged, Facts: happened},
 	{Kind: outbox.SignInUndone, Facts: happened},
 	{Kind: outbox.SignInsUndone, Facts: []string{outbox.Time}, Out: true},
 	{Kind: outbox.ApprovalReported, Facts: happened},

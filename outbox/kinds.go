@@ -38,6 +38,7 @@ const (
 	RecoveryCodeUsed     Kind = "notice.recovery-code-used"
 	AddressChanged       Kind = "notice.address-changed" // to the old address
 	AccountDisabled      Kind = "notice.account-disabled"
+	PolicyChanged        Kind = "notice.policy-changed" // to those who may change it
 	SignInUndone         Kind = "notice.signin-undone"  // what a standby let in was ended at the hand-over
 	SignInsUndone        Kind = "notice.signins-undone" // the same, to those who look after the person
 
@@ -125,6 +126,7 @@ var table = []Definition{
 	{RecoveryCodeUsed, []string{Time, Left}, about, 72 * time.Hour},
 	{AddressChanged, []string{Time}, append([]string{NewAddress}, about...), 72 * time.Hour},
 	{AccountDisabled, []string{Time}, about, 72 * time.Hour},
+	{PolicyChanged, []string{Time}, append([]string{Organisation}, about...), 72 * time.Hour},
 	{SignInUndone, []string{Time}, about, 72 * time.Hour},
 	{SignInsUndone, []string{Time}, []string{Name, Zone}, 72 * time.Hour},
 
