@@ -63,6 +63,12 @@ type Settings struct {
 	Pwned        bool   `key:"passwords.online_check" default:"false" why:"Also ask a k-anonymity service about new passwords. It sees 5 of 40 characters of a SHA-1, and after 300 ms we go on without its answer."`
 	PwnedURL     string `key:"passwords.online_check_url" kind:"https" default:"https://api.pwnedpasswords.com/range/" why:"The service asked when passwords.online_check is on."`
 
+	PasskeyDomain      string   `section:"Passkeys" key:"passkeys.domain" kind:"host" example:"example.com" why:"The domain passkeys are bound to (the WebAuthn RP ID): the host of the origin, or a domain above it. Empty is the host. Who changes it makes every passkey useless, so choose before the first one."`
+	PasskeyOrigins     []string `key:"passkeys.related_origins" kind:"origin" example:"[https://login.example.org]" why:"Other origins whose pages may use the same passkeys. They are told to browsers at /.well-known/webauthn, and browsers follow at most five different names."`
+	PasskeyAttestation string   `key:"passkeys.attestation" default:"none" oneof:"none,asked,required" why:"Whether the maker of a passkey has to vouch for it. none: any will do. asked: noted where there is a proof. required: nothing else is taken; passkeys synced by a phone or a browser have none."`
+	PasskeyModels      []string `key:"passkeys.models" example:"[ee882879-721c-4913-9775-3dfcce97072a]" why:"With passkeys.attestation: required, the models (AAGUID) that are taken. Empty: every model the metadata knows."`
+	PasskeyMDS         string   `key:"passkeys.mds_file" kind:"file" why:"The metadata of the FIDO Alliance (the MDS3 BLOB from mds3.fidoalliance.org) by which makers are known. Read at the start; fetch a new one every month."`
+
 	Idle     time.Duration `section:"Sessions" key:"sessions.idle" default:"30m" range:"5m..24h" why:"A session nobody uses ends after this. Shorter protects shared computers, longer spares people who read."`
 	Absolute time.Duration `key:"sessions.absolute" default:"12h" range:"15m..30d" why:"A session ends after this whatever happens: one working day."`
 	Warn     time.Duration `key:"sessions.warn" default:"2m" range:"30s..30m" why:"How long before idling out the page says so and offers to stay. WCAG 2.2.1 asks for at least 20 s."`

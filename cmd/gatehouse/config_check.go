@@ -23,6 +23,7 @@ func (l *Loaded) crossCheck() {
 	l.checkListeners()
 	l.checkDatabase()
 	l.checkPasswords()
+	l.checkPasskeys()
 	l.checkSessions()
 	l.checkMail()
 	l.checkExport()

@@ -40,6 +40,7 @@ type house struct {
 	hasher   *authenticators.Hasher
 	gate     *flow.Gate
 	choose   authenticators.Chooser
+	passkeys *authenticators.Relying // nil: none
 	sessions *sessions.Checker
 	notices  *notices.Notices
 	deliver  *deliver.Deliverer
@@ -80,7 +81,7 @@ func openHouse(ctx context.Context, l *Loaded, logger *slog.Logger, who occupant
 	}
 	h.log = events.New(keys, rand.Reader)
 	h.metrics = web.NewMetrics(version(), h.mail.waiting)
-	return h, errors.Join(h.openPasswords(), h.openDelivery(), h.openReceivers(), h.openFlow())
+	return h, errors.Join(h.openPasswords(), h.openDelivery(), h.openReceivers(), h.openFlow(), h.openPasskeys())
 }
 
 func (h *house) openPasswords() (err error) {

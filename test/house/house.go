@@ -226,6 +226,7 @@ func (h *House) build(node id.Node) {
 		Now: h.Clock.Now, Rand: rand.Reader, Slog: logger, Nudge: h.Deliver.Nudge}
 	h.Manage = &manage.Manage{Store: h.Store, Keys: keys, Log: h.Events, Choose: choose, Sessions: h.Sessions, MailNet: o.Limits.MailNet, Change: o.Limits.Change,
 		Origin: Origin, Product: "Harbour Books", Now: h.Clock.Now, Rand: rand.Reader, Nudge: h.Deliver.Nudge}
+	passkeys := h.withPasskeys()
 	if !o.Unprepared && !h.IsDark() {
 		must(t, h.Manage.Prepare(t.Context()))
 		if h.line != nil {
@@ -237,7 +238,7 @@ func (h *House) build(node id.Node) {
 		submit = o.WrapFlow(h, submit)
 	}
 	h.Web, err = web.New(web.Server{Origin: Origin, Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Keys: keys, Flow: submit, Door: h.Flow,
-		Sessions: h.Sessions, Life: o.Life, Manage: h.Manage, Choose: choose, Metrics: web.NewMetrics("test", nil), Log: logger,
+		Sessions: h.Sessions, Life: o.Life, Manage: h.Manage, Moves: h.Manage, Passkeys: passkeys, Choose: choose, Metrics: web.NewMetrics("test", nil), Log: logger,
 		Now: h.Clock.Now, Rand: rand.Reader})
 	must(t, err)
 	h.run()

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"gatehouse/authenticators"
+	"gatehouse/web"
+)
+
+// openPasskeys gives flow and manage the rules for passkeys. Where the origin has
+// no name there are none: browsers bind them to one.
+func (h *house) openPasskeys() error {
+	rules, err := h.l.relying(h.now)
+	if errors.Is(err, authenticators.ErrNoDomain) && h.l.PasskeyDomain == "" {
+		h.slog.Info("no passkeys: the origin is an address, and browsers bind passkeys to a name", "origin", h.l.Origin)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	h.passkeys, h.manage.Passkeys, h.flow.Auth = rules, rules, h.flow.Auth.WithPasskeys(rules)
+	return nil
+}
+
+// relying is what the settings say of passkeys.
+func (l *Loaded) relying(now func() time.Time) (*authenticators.Relying, error) {
+	attest := authenticators.AttestationPolicy{Mode: authenticators.AttestationMode(l.PasskeyAttestation), AAGUIDs: l.PasskeyModels}
+	if l.PasskeyAttestation == "none" {
+		attest.Mode = authenticators.AttestationNone
+	}
+	if l.PasskeyMDS != "" {
+		blob, err := os.ReadFile(l.PasskeyMDS)
+		if err != nil {
+			return nil, err
+		}
+		if attest.MDS, err = authenticators.ReadMDS(blob, "", now()); err != nil {
+			return nil, fmt.Errorf("passkeys.mds_file: %w", err)
+		}
+	}
+	return authenticators.NewRelying(authenticators.RelyingOptions{ID: l.PasskeyDomain, Name: l.Product,
+		Origins: append([]string{l.Origin}, l.PasskeyOrigins...), Attestation: attest, Now: now})
+}
+
+// checkPasskeys finds what NewRelying would refuse at the start, without the files
+// that a checking machine need not have.
+func (l *Loaded) checkPasskeys() {
+	if l.Origin == "" || l.broken["origin"] {
+		return
+	}
+	if l.PasskeyAttestation != "none" && l.PasskeyMDS == "" {
+		l.wrong("passkeys.mds_file", "passkeys.attestation: %s needs the metadata of the FIDO Alliance to know makers by; download the BLOB and name it under passkeys.mds_file", l.PasskeyAttestation)
+		return
+	}
+	_, err := authenticators.NewRelying(authenticators.RelyingOptions{ID: l.PasskeyDomain, Name: l.Product,
+		Origins: append([]string{l.Origin}, l.PasskeyOrigins...), Now: time.Now})
+	switch {
+	case errors.Is(err, authenticators.ErrNoDomain) && l.PasskeyDomain == "":
+		l.warn("origin", "the origin is an address and no name, so nobody can use a passkey")
+	case err != nil:
+		l.wrong("passkeys.domain", "%s", err)
+	}
+	if len(l.PasskeyModels) > 0 && l.PasskeyAttestation != "required" {
+		l.wrong("passkeys.models", "passkeys.models works only with passkeys.attestation: required, because anybody can claim a model; set that, or take the line out")
+	}
+}
+
+// forPages is what pages and API need; nil where there are no passkeys.
+func (h *house) forPages() *web.Passkeys {
+	if h.passkeys == nil {
+		return nil
+	}
+	return &web.Passkeys{Rules: h.passkeys, Ask: h.flow, Keep: h.manage}
+}
