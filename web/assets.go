@@ -38,10 +38,13 @@ var contentTypes = map[string]string{
 	".js":          "text/javascript; charset=utf-8",
 	".svg":         "image/svg+xml",
 	".png":         "image/png",
+	".webp":        "image/webp",
 	".ico":         "image/x-icon",
 	".woff2":       "font/woff2",
 	".webmanifest": "application/manifest+json",
 	".txt":         "text/plain; charset=utf-8",
+	".html":        "text/html; charset=utf-8",
+	".json":        jsonType,
 }
 
 func loadAssets() (*assets, error) {

@@ -42,6 +42,9 @@ func holdsHeaders(t *testing.T, res *http.Response, secure bool) {
 	if res.Request == nil && res.Header.Get("Content-Type") == "image/svg+xml" {
 		want["Cache-Control"] = res.Header.Get("Cache-Control") // TestAssets looks at it
 	}
+	if res.Header.Get(verifyBuildHeader) != "" {
+		want["Cache-Control"], want["Permissions-Policy"] = "no-cache", res.Header.Get("Permissions-Policy") // TestTheHeadersOfVerify looks at it
+	}
 	for name, value := range want {
 		if got := res.Header.Get(name); got != value {
 			t.Errorf("%s: %q, want %q", name, got, value)

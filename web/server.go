@@ -73,6 +73,8 @@ type Server struct {
 	Sessions   TicketChecker
 	Manage     Manager
 	Moves      Mover                   // of manage too; nil: nobody is reminded or helped to move
+	Approvals  *Approvals              // nil: no phone is asked
+	Phones     *Phones                 // nil: this house sends no text messages
 	Passkeys   *Passkeys               // nil: this house takes none
 	Choose     authenticators.Chooser  // as in flow.Flow, for the meter
 	Life       sessions.Policy         // of sessions, as in the checker
@@ -94,6 +96,7 @@ type Server struct {
 	secure  bool // the origin is https
 	cookies cookieNames
 	assets  *assets
+	verify  *verifyApp
 	pages   *Pages
 	mux     *http.ServeMux
 	known   map[string]bool // the pages there are, by path
@@ -217,6 +220,9 @@ func New(s Server) (*Server, error) {
 		return nil, err
 	}
 	s.pages.product = s.Product
+	if s.verify, err = loadVerify(s.pages, s.assets.files["app.css"]); err != nil {
+		return nil, err
+	}
 	s.secure = s.origin.Scheme == "https"
 	s.cookies = namesOfCookies(s.secure)
 	s.headers = fixedHeaders(s.secure)

@@ -172,7 +172,7 @@ function migrated(bytes) {
 function fields(bytes) {
   let at = 0
   const varint = () => {
-    for (let n = 0, scale = 1, i = 0; i < 8; i++, scale *= 128) {
+    for (let n = 0, scale = 1, i = 0; i < 10; i++, scale *= 128) { // 64 bits; what is beyond 2^53 is no number that we keep
       if (at >= bytes.length) break
       const b = bytes[at++]
       n += (b & 127) * scale
