@@ -284,7 +284,7 @@ func (r Rollout) complaints(now time.Time) (all []Complaint) {
 	if !r.Due.After(now) || r.Due.Before(r.Start) {
 		all = append(all, Complaint{"accept.bad.due", ""})
 	}
-	listed := 0
+	listed, names := 0, map[string]bool{"": true}
 	for _, c := range r.Cohorts {
 		listed += len(c.Accounts)
 		ways := 0
@@ -293,9 +293,10 @@ func (r Rollout) complaints(now time.Time) (all []Complaint) {
 				ways++
 			}
 		}
-		if ways != 1 || c.Percent < 0 || c.Percent > 100 || c.Role != "" && !Known(c.Role) {
+		if ways != 1 || c.Percent < 0 || c.Percent > 100 || c.Role != "" && !Known(c.Role) || names[c.Name] {
 			all = append(all, Complaint{"accept.bad.cohort", c.Name})
 		}
+		names[c.Name] = true
 		if !c.Due.After(now) || c.Due.Before(c.Start) || c.Due.After(r.Due) {
 			all = append(all, Complaint{"accept.bad.cohort-due", c.Name})
 		}

@@ -235,3 +235,15 @@ func PolicyWriters(tx *store.Tx, o id.Organisation, limit int) ([]id.Account, er
 	}
 	return all[:min(len(all), limit)], nil
 }
+
+// OrganisationByID finds an organisation.
+func OrganisationByID(tx *store.Tx, o id.Organisation) (Organisation, bool, error) {
+	org := Organisation{ID: o}
+	var made int64
+	err := tx.Row(`SELECT name, made_at FROM organisations WHERE id = $1`, o).Scan(&org.Name, &made)
+	if errors.Is(err, store.ErrNoRows) {
+		return org, false, nil
+	}
+	org.MadeAt = store.Time(made)
+	return org, err == nil, err
+}

@@ -394,7 +394,10 @@ func TestWhatCannotBeSet(t *testing.T) {
 		change(&r)
 		return access.Policy{Next: &r}
 	}
-	many := slices.Repeat([]access.Cohort{{Name: "x", Percent: 1, Start: noon, Due: noon.Add(time.Hour)}}, access.MostCohorts+1)
+	var many []access.Cohort
+	for i := range access.MostCohorts + 1 {
+		many = append(many, access.Cohort{Name: fmt.Sprint(i), Percent: 1, Start: noon, Due: noon.Add(time.Hour)})
+	}
 	for _, c := range []struct {
 		name   string
 		p      access.Policy
@@ -429,6 +432,8 @@ func TestWhatCannotBeSet(t *testing.T) {
 		{"a cohort of two kinds", roll(func(r *access.Rollout) { r.Cohorts[0].Role = access.Owner }), nil, "accept.bad.cohort one"},
 		{"a cohort of a role nobody knows", roll(func(r *access.Rollout) { r.Cohorts[0].Percent, r.Cohorts[0].Role = 0, "root" }), nil, "accept.bad.cohort one"},
 		{"more than all", roll(func(r *access.Rollout) { r.Cohorts[0].Percent = 101 }), nil, "accept.bad.cohort one"},
+		{"a cohort without a name", roll(func(r *access.Rollout) { r.Cohorts[0].Name = "" }), nil, "accept.bad.cohort"},
+		{"two of one name", roll(func(r *access.Rollout) { r.Cohorts = append(r.Cohorts, r.Cohorts[0]) }), nil, "accept.bad.cohort one"},
 		{"too many cohorts", roll(func(r *access.Rollout) { r.Cohorts = many }), nil, "accept.bad.cohorts"},
 		{"too long a list", roll(func(r *access.Rollout) {
 			r.Cohorts[0].Percent, r.Cohorts[0].Accounts = 0, make([]id.Account, access.MostListed+1)

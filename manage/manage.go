@@ -248,6 +248,7 @@ type Overview struct {
 	Seconds       []authenticators.Named      // every second authenticator, apps first
 	Credentials   []authenticators.Credential // those that are no apps, without their secrets
 	Need          access.Requirement          // what the person's sessions must be opened with
+	Due           *access.Due                 // what they will be asked for and do not hold yet; nil: nothing
 	RecoveryLeft  int
 	RecoveryMade  time.Time
 	PendingEmail  string // an address that waits for its link to be opened
@@ -284,7 +285,10 @@ func (m *Manage) Overview(ctx context.Context, c Caller) (Overview, error) {
 		if o.Memberships, err = access.Memberships(tx, account.ID); err != nil {
 			return err
 		}
-		o.Need, err = access.RequiredOf(tx, account.ID)
+		if o.Need, err = access.RequiredOf(tx, account.ID); err != nil {
+			return err
+		}
+		o.Due, err = dueOf(tx, kept)
 		return err
 	})
 	return o, err
