@@ -48,6 +48,8 @@ type apiStep struct {
 	Purpose       flow.Purpose `json:"purpose,omitempty"`
 	Email         string       `json:"email,omitempty"`
 	Other         []flow.Step  `json:"other,omitempty"`
+	Push          *apiPush     `json:"push,omitempty"`
+	Offers        []string     `json:"offers,omitempty"`
 	Enrol         *apiApp      `json:"enrol,omitempty"`
 	RecoveryCodes []string     `json:"recovery_codes,omitempty"`
 	Why           string       `json:"why,omitempty"`
@@ -83,6 +85,12 @@ type apiStrong struct {
 func stepOf(out flow.Outcome, device string) apiStep {
 	step := apiStep{Next: out.Next, Attempt: out.Attempt, Device: device, Purpose: out.View.Purpose,
 		Email: out.View.Email, Other: out.View.Other, Why: out.View.Why}
+	if p := out.View.Push; p != nil {
+		step.Push = &apiPush{State: p.State, Digits: p.Digits, Left: p.Left(), Reached: p.Reached}
+	}
+	for _, m := range out.View.Offers {
+		step.Offers = append(step.Offers, string(m))
+	}
 	if out.View.Secret != "" {
 		step.Enrol = &apiApp{out.View.Secret.Reveal(), out.View.URI.Reveal()}
 	}

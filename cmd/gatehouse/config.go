@@ -66,7 +66,7 @@ type Settings struct {
 	PasskeyDomain      string   `section:"Passkeys" key:"passkeys.domain" kind:"host" example:"example.com" why:"The domain passkeys are bound to (the WebAuthn RP ID): the host of the origin, or a domain above it. Empty is the host. Who changes it makes every passkey useless, so choose before the first one."`
 	PasskeyOrigins     []string `key:"passkeys.related_origins" kind:"origin" example:"[https://login.example.org]" why:"Other origins whose pages may use the same passkeys. They are told to browsers at /.well-known/webauthn, and browsers follow at most five different names."`
 	PasskeyAttestation string   `key:"passkeys.attestation" default:"none" oneof:"none,asked,required" why:"Whether the maker of a passkey has to vouch for it. none: any will do. asked: noted where there is a proof. required: nothing else is taken; passkeys synced by a phone or a browser have none."`
-	PasskeyModels      []string `key:"passkeys.models" example:"[ee882879-721c-4913-9775-3dfcce97072a]" why:"With passkeys.attestation: required, the models (AAGUID) that are taken. Empty: every model the metadata knows."`
+	PasskeyModels      []string `key:"passkeys.models" why:"With passkeys.attestation: required, the models that are taken, each by its AAGUID, such as ee882879-721c-4913-9775-3dfcce97072a. Empty: every model the metadata knows."`
 	PasskeyMDS         string   `key:"passkeys.mds_file" kind:"file" why:"The metadata of the FIDO Alliance (the MDS3 BLOB from mds3.fidoalliance.org) by which makers are known. Read at the start; fetch a new one every month."`
 
 	Idle     time.Duration `section:"Sessions" key:"sessions.idle" default:"30m" range:"5m..24h" why:"A session nobody uses ends after this. Shorter protects shared computers, longer spares people who read."`
@@ -94,7 +94,32 @@ type Settings struct {
 	MailFrom     string `key:"mail.from" kind:"mailbox" example:"Gatehouse <login@example.com>" why:"The sender people see. Use your own domain, or it looks like phishing."`
 	MailFolder   string `key:"mail.folder" kind:"dir" why:"Instead of sending, write mails to this folder. For trying things out: whoever can read it can sign in as anybody."`
 
+	TextKind       string   `section:"Text messages and calls" key:"text.first.kind" oneof:"twilio,hook" why:"Who carries codes by text message and call, the weakest way to sign in. twilio: anybody who speaks Twilio’s REST interface. hook: a program of your own, called with signed JSON (docs/phones.md). Empty: none are sent. A policy must accept sms or voice besides."`
+	TextURL        string   `key:"text.first.url" kind:"http" why:"hook: where your program is called. twilio: empty means https://api.twilio.com."`
+	TextAccount    string   `key:"text.first.account" why:"twilio: the account, AC and 32 letters."`
+	TextSecret     string   `key:"text.first.secret_file" kind:"secretfile" why:"A file that holds the auth token (twilio), or the secret that calls are signed with, whsec_ and base64 (hook)."`
+	TextFrom       string   `key:"text.first.from" why:"twilio: the number that messages come from, or a messaging service (MG and 32 letters)."`
+	TextCaller     string   `key:"text.first.caller" why:"twilio: the number that calls. Empty: text.first.from."`
+	Text2Kind      string   `key:"text.second.kind" oneof:"twilio,hook" why:"The same, used when the first fails. Empty: none."`
+	Text2URL       string   `key:"text.second.url" kind:"http" why:"As text.first.url."`
+	Text2Account   string   `key:"text.second.account" why:"As text.first.account."`
+	Text2Secret    string   `key:"text.second.secret_file" kind:"secretfile" why:"As text.first.secret_file."`
+	Text2From      string   `key:"text.second.from" why:"As text.first.from."`
+	Text2Caller    string   `key:"text.second.caller" why:"As text.first.caller."`
+	TextCountries  []string `key:"text.countries" kind:"country" example:"[PT, ES]" why:"The countries whose numbers may be kept and are sent codes, by their two letters (ISO 3166-1). All others are refused: there are numbers that earn money by being called."`
+	TextHome       string   `key:"text.home" kind:"country" example:"PT" why:"The country whose numbers people may type without its prefix. Empty: they always type it."`
+	TextVoIP       bool     `key:"text.voip" default:"false" why:"Take numbers of Internet telephony too. They are easy to have in masses. Premium and shared-cost numbers are never taken."`
+	TextPerson     int      `key:"text.person" default:"3" range:"1..20" why:"Codes for one person, or to one number, in ten minutes."`
+	TextPersonDay  int      `key:"text.person_day" default:"10" range:"1..100" why:"The same in a day."`
+	TextNetwork    int      `key:"text.network" default:"20" range:"1..10000" why:"Codes asked for from one network in an hour. An office shares one."`
+	TextCountry    int      `key:"text.country" default:"60" range:"1..100000" why:"Codes to all numbers of one country in an hour. When it is used up somebody should look why."`
+	TextCountryDay int      `key:"text.country_day" default:"300" range:"1..1000000" why:"The same in a day."`
+	TextDay        int      `key:"text.day" default:"1000" range:"1..10000000" why:"Codes in a day, all together: what you are willing to pay for."`
+
 	HooksAllowed []netip.Prefix `section:"Web-hooks and export" key:"hooks.allowed_networks" kind:"networks" example:"[10.20.0.0/16]" why:"Networks of your own that web-hooks may lead into, also with http://. All others that are not the public Internet are refused, so that nobody makes Gatehouse speak to what stands behind it."`
+	PushSubject  string         `key:"push.subject" kind:"contact" example:"mailto:security@example.com" why:"Where a push service reaches whoever runs this, when it has a reason to complain: mailto: or https:. Apple's refuses what is not real. Empty: security.contact, or else security@ the origin's host."`
+	PushHosts    []string       `key:"push.hosts" kind:"host" example:"[fcm.googleapis.com, updates.push.services.mozilla.com, web.push.apple.com]" why:"The only push services that are spoken to, by host. A browser names its own, so an empty list means any on the public Internet. Phones whose service is not listed are asked while the app is open."`
+	PushAllowed  []netip.Prefix `key:"push.allowed_networks" kind:"networks" example:"[10.30.0.0/16]" why:"Networks of your own where a push service may stand, also with http://. All others that are not the public Internet are refused."`
 	ExportFolder string         `key:"export.folder" kind:"dir" why:"Append every event as a line of JSON to events-DATE.jsonl in this folder. Set it on one node, or let all name one shared folder. Empty: no files."`
 	ExportNATS   string         `key:"export.nats_url" kind:"nats" example:"tls://nats.example.com:4222" why:"Publish every event to a stream of NATS JetStream here; several servers of a cluster are separated by commas. Empty: no stream."`
 	ExportStream string         `key:"export.nats_stream" default:"GATEHOUSE" kind:"stream" why:"The stream's name. It is made when it is not there."`
