@@ -90,6 +90,7 @@ install_what_is_missing() {
 	if needs programs "$@"; then
 		[ -n "$(postgres_bin)" ] || packages+=(postgresql)
 		command -v oathtool >/dev/null || packages+=(oathtool)
+		command -v fido2-assert >/dev/null || packages+=(fido2-tools)
 	fi
 	if needs browser "$@"; then
 		[[ " ${packages[*]} " == *" oathtool "* ]] || command -v oathtool >/dev/null || packages+=(oathtool)

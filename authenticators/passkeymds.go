@@ -155,20 +155,20 @@ type vouched struct {
 // vouchedFor is steps 21 to 24 of L3 §7.1. The statement has to be right even
 // where none was asked for; that it leads to a maker is another matter.
 func (r *Relying) vouchedFor(n newAnswer, now time.Time) (v vouched, why string) {
+	model, _ := uuid.FromBytes(n.object.AuthData.AttData.AAGUID) // 16 bytes, as parsed
 	if !statementIs(n, nil) {
 		return v, badStatement
 	}
 	if r.policy.Mode == AttestationNone {
 		return v, ""
 	}
-	model, _ := uuid.FromBytes(n.object.AuthData.AttData.AAGUID)
 	if r.policy.MDS.revoked(model, now) {
 		return v, badRevoked
 	}
 	if e := r.policy.MDS.entries[model]; e != nil {
 		v.model = e.MetadataStatement.Description
 	}
-	v.attested = statementIs(n, mdsProvider{r.policy.MDS})
+	v.attested = statementIs(n, mdsProvider{r.policy.MDS}) && namesModel(n)
 	if r.policy.Mode == AttestationRequired && !r.takes(v, model) {
 		return v, badModel
 	}
@@ -189,6 +189,12 @@ func statementIs(n newAnswer, by metadata.Provider) bool {
 	}
 	trust := []metadata.AuthenticatorAttestationType{metadata.BasicFull, metadata.AttCA, metadata.AnonCA}
 	return by == nil || slices.Contains(trust, metadata.AuthenticatorAttestationType(object.Type))
+}
+
+// namesModel tells whether what was signed is bound to a model. A statement of U2F
+// is not (§8.6 signs no AAGUID): a maker's key of one model could claim another.
+func namesModel(n newAnswer) bool {
+	return protocol.AttestationFormat(n.object.Format) != protocol.AttestationFormatFIDOUniversalSecondFactor
 }
 
 // mdsProvider answers the library's questions from one BLOB. Status reports are
