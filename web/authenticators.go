@@ -25,7 +25,7 @@ type Authenticators struct {
 // Authenticator is one row of Authenticators.
 type Authenticator struct {
 	ID     string
-	Kind   string // a key of the catalogue's "kind.…"; "" for an app
+	Kind   string // a key of the catalogue's "authenticators.kind-…"; "" for an app
 	Name   string
 	MadeAt time.Time
 	UsedAt time.Time     // zero for never
@@ -129,6 +129,7 @@ func (s *Server) row(o manage.Overview, n authenticators.Named) Authenticator {
 // line here.
 var describes = map[authenticators.Kind]func(authenticators.Credential, *Authenticator){
 	authenticators.KindPasskey: describePasskey,
+	authenticators.KindPhone:   describePhone,
 }
 
 func describePasskey(c authenticators.Credential, a *Authenticator) {
