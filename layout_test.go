@@ -36,6 +36,7 @@ var ranks = map[string]int{
 	"test":                   testOnly,
 	"test/mutate":            testOnly,
 	"test/house":             testOnly,
+	"test/textprovider":      testOnly,
 	"test/stories":           testOnly + 1, // stories stand on the house
 }
 

@@ -84,6 +84,30 @@ func (r NumberRules) Serves(country string) bool { return slices.Contains(r.Coun
 // Country tells whether a text is the code of a country that has telephone numbers.
 func Country(code string) bool { return phonenumbers.GetSupportedRegions()[code] }
 
+// Prefixes lists what the numbers begin with that may be kept: "+351".
+func (r NumberRules) Prefixes() []string {
+	var all []string
+	for _, c := range r.Countries {
+		if code := phonenumbers.GetCountryCodeForRegion(c); code != 0 && !slices.Contains(all, "+"+strconv.Itoa(code)) {
+			all = append(all, "+"+strconv.Itoa(code))
+		}
+	}
+	return all
+}
+
+// Example is a mobile number of the first country, as people write it there.
+func (r NumberRules) Example() string {
+	country, form := r.Country, phonenumbers.NATIONAL
+	if country == "" && len(r.Countries) > 0 {
+		country, form = r.Countries[0], phonenumbers.INTERNATIONAL
+	}
+	n := phonenumbers.GetExampleNumberForType(country, phonenumbers.MOBILE)
+	if n == nil {
+		return "+351 912 345 678"
+	}
+	return phonenumbers.Format(n, form)
+}
+
 // dialled keeps the digits, and a plus at the beginning.
 func dialled(typed string) (string, bool) {
 	if len(typed) > maxNumber {

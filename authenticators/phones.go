@@ -327,20 +327,22 @@ const (
 	TextOver   TextState = "over"    // it opens nothing any more
 )
 
-// StateOfText tells how the code stands that an attempt or session asked for last.
-func StateOfText(tx *store.Tx, account id.Account, attempt string) (TextState, error) {
+// StateOfText tells how the code stands that an attempt or session asked for last,
+// and when that was.
+func StateOfText(tx *store.Tx, account id.Account, attempt string) (TextState, time.Time, error) {
 	c, found, err := LastPhoneCode(tx, account, attempt)
+	state := TextHanded
 	switch {
 	case err != nil || !found:
-		return TextNone, err
+		state = TextNone
 	case c.Failed != "":
-		return TextFailed, nil
+		state = TextFailed
 	case !c.Opens(tx.Now()):
-		return TextOver, nil
+		state = TextOver
 	case c.HandedAt.IsZero():
-		return TextOnWay, nil
+		state = TextOnWay
 	}
-	return TextHanded, nil
+	return state, c.MadeAt, err
 }
 
 // TextWanted tells whether a code still opens something, and so is worth sending.

@@ -55,6 +55,14 @@ const (
 	PhoneHeld            Kind = "phone.held"
 	RecoveryCodeUsed     Kind = "recovery-codes.used"
 
+	TokensImported Kind = "tokens.imported"
+	TokenAssigned  Kind = "token.assigned"
+	TokenResynced  Kind = "token.resynchronised"
+	TokenLost      Kind = "token.lost"
+	TokenFound     Kind = "token.found"
+	TokenReturned  Kind = "token.returned"
+	TokenRetired   Kind = "token.retired"
+
 	AddressChangeAsked Kind = "address.change-asked"
 	AddressChanged     Kind = "address.changed"
 
@@ -203,6 +211,21 @@ var table = []Definition{
 		"New recovery codes were made; the old set is dead."},
 	{RecoveryCodeUsed, 1, []string{"left", "set"}, with(), "", true,
 		"A recovery code was used up. `left` is how many remain."},
+
+	{TokensImported, 1, []string{"count"}, nil, "", false,
+		"Hardware code tokens were taken into stock. `count` is how many were new, or came again with another secret."},
+	{TokenAssigned, 1, []string{"token", "why"}, nil, "", true,
+		"A hardware code token was given to a person. It opens nothing until they show a code of it."},
+	{TokenResynced, 1, []string{"token", "authenticator"}, with(), "", true,
+		"A hardware code token was brought back into step with two codes in a row, by its holder or by support."},
+	{TokenLost, 1, []string{"token", "why"}, nil, "", true,
+		"A hardware code token was reported lost. It opens nothing any more."},
+	{TokenFound, 1, []string{"token", "why"}, nil, "", true,
+		"A lost hardware code token was found. It went back to stock and opens nothing."},
+	{TokenReturned, 1, []string{"token", "why"}, nil, "", true,
+		"A hardware code token was handed in."},
+	{TokenRetired, 1, []string{"token", "why"}, nil, "", true,
+		"A hardware code token was taken out of use for good."},
 
 	{AddressChangeAsked, 1, []string{"link"}, with("email"), "", true,
 		"A new e-mail address was entered; it counts once its link is opened."},

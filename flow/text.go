@@ -142,7 +142,7 @@ func (f *Flow) StateOfText(ctx context.Context, sealed string, who Who) (state a
 		return state, err
 	}
 	err = f.Store.Read(ctx, func(tx *store.Tx) (err error) {
-		state, err = authenticators.StateOfText(tx, a.Account, string(a.ID))
+		state, _, err = authenticators.StateOfText(tx, a.Account, string(a.ID))
 		return err
 	})
 	return state, err

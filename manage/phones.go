@@ -332,13 +332,14 @@ func phoneStopped(ch change, kept authenticators.Kept, removed id.Authenticator)
 	return nil
 }
 
-// PhoneState tells how the code stands that was asked for last for a new number.
-func (m *Manage) PhoneState(ctx context.Context, c Caller) (state authenticators.TextState, err error) {
+// PhoneState tells how the code stands that was asked for last for a new number,
+// and when that was.
+func (m *Manage) PhoneState(ctx context.Context, c Caller) (state authenticators.TextState, asked time.Time, err error) {
 	err = m.Store.Read(ctx, func(tx *store.Tx) (err error) {
-		state, err = authenticators.StateOfText(tx, c.Ticket.Account, string(c.Ticket.Session))
+		state, asked, err = authenticators.StateOfText(tx, c.Ticket.Account, string(c.Ticket.Session))
 		return err
 	})
-	return state, err
+	return state, asked, err
 }
 
 // sweepBatch bounds one round of SweepPhones.

@@ -78,6 +78,7 @@ type Problem struct {
 	Hint       *Text                   // what may help: "your phone's clock is about 90 seconds behind"
 	Reasons    []authenticators.Reason // why a new password was not accepted
 	RetryAfter time.Duration           // when it makes sense to try again, 0 unknown
+	Help       string                  // slug of the article that helps; "" for none
 }
 
 // Names of the form fields and of the values of FieldDo.
@@ -115,6 +116,7 @@ type about struct {
 	title    *Text
 	nav      string
 	failed   bool
+	reading  bool // an article: for search engines too, and without the gate beside it
 }
 
 // --- at the door ---
@@ -325,7 +327,7 @@ type PolicyPresets struct {
 var done = map[string]bool{
 	"profile": true, "password": true, "renamed": true, "removed": true, "added": true,
 	"ended": true, "ended-others": true, "codes": true, "address-asked": true,
-	"address-changed": true, "resent": true, "kept-both": true, "forgotten": true, "added-passkey": true, "added-key": true,
+	"address-changed": true, "resent": true, "phone-held": true, "phone-removed": true, "kept-both": true, "paired": true, "forgotten": true, "added-passkey": true, "added-key": true,
 }
 
 // Done turns the name in ?done=name into the sentence "done.<name>", or nil

@@ -26,6 +26,7 @@ func (l *Loaded) crossCheck() {
 	l.checkPasskeys()
 	l.checkSessions()
 	l.checkMail()
+	l.checkTexts()
 	l.checkExport()
 	l.checkPeers()
 }

@@ -207,6 +207,8 @@ var kinds = map[string]func(string) error{
 	"address": judgeAddress,
 	"https":   judgeHTTPS,
 	"host":    judgeHost,
+	"http":    judgeHTTP,
+	"country": judgeCountry,
 	"mailbox": judgeMailbox,
 	"contact": judgeContact,
 	"dsn":     judgeDSN,

@@ -73,6 +73,7 @@ func (c *DoctorCommand) Run(ctx context.Context, p *program) error {
 		d.filter()
 		if !c.Offline {
 			d.mail(ctx)
+			d.texts(ctx)
 			d.address(ctx)
 			d.running(ctx)
 		}

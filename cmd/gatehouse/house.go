@@ -23,6 +23,7 @@ import (
 	"gatehouse/sessions"
 	"gatehouse/store"
 	"gatehouse/web"
+	"gatehouse/webpush"
 )
 
 // house is everything inside: what the server, the demo and the account commands
@@ -48,6 +49,7 @@ type house struct {
 	hooks    *hooks.Hooks
 	flow     *flow.Flow
 	manage   *manage.Manage
+	pusher   *webpush.Pusher
 
 	breached *breachedFile
 	mail     mailAge
@@ -81,7 +83,7 @@ func openHouse(ctx context.Context, l *Loaded, logger *slog.Logger, who occupant
 	}
 	h.log = events.New(keys, rand.Reader)
 	h.metrics = web.NewMetrics(version(), h.mail.waiting)
-	return h, errors.Join(h.openPasswords(), h.openDelivery(), h.openReceivers(), h.openFlow(), h.openPasskeys())
+	return h, errors.Join(h.openPasswords(), h.openDelivery(), h.openReceivers(), h.openFlow(), h.openApprovals(), h.openTexts(), h.openPasskeys())
 }
 
 func (h *house) openPasswords() (err error) {

@@ -65,6 +65,7 @@ func (r *loops) start(ctx context.Context, stop context.CancelCauseFunc) {
 	r.wait.Go(func() { r.every(ctx, "measuring the outbox", gaugeEvery, r.gauge) })
 	r.wait.Go(func() { r.every(ctx, "giving memory back", restEvery, r.rest) })
 	r.startDelivery(ctx)
+	r.hearApprovals(ctx)
 }
 
 // stopFor stops when there is a reason to.
@@ -218,7 +219,7 @@ func (r *loops) tidy(ctx context.Context) error {
 	if !r.ready.Load() {
 		return nil
 	}
-	return errors.Join(r.flow.Tidy(ctx), r.store.ForgetChanges(ctx))
+	return errors.Join(r.flow.Tidy(ctx), r.sweepPhones(ctx), r.store.ForgetChanges(ctx))
 }
 
 func (r *loops) gauge(ctx context.Context) error {

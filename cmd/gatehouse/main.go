@@ -46,9 +46,11 @@ type commands struct {
 	Migrate   MigrateCommand `cmd:"" group:"Set up" help:"Show what the database needs, and with --apply do it."`
 
 	Account  AccountCommand  `cmd:"" group:"Look after" help:"Invite, list, disable and unlock people."`
+	Approve  ApproveCommand  `cmd:"" group:"Look after" help:"Ask somebody's phone to approve an action of another application, and show what was signed."`
 	Events   EventsCommand   `cmd:"" group:"Look after" help:"Read what happened."`
 	Standby  StandbyCommand  `cmd:"" group:"Look after" help:"See what nodes did while the database was away."`
 	Hooks    HooksCommand    `cmd:"" group:"Look after" help:"Tell other programs what happened (web-hooks)."`
+	Text     TextCommand     `cmd:"" group:"Look after" help:"Try text messages and calls out."`
 	Breached BreachedCommand `cmd:"" group:"Look after" help:"Make and ask the filter of breached passwords."`
 
 	Drill       DrillCommand       `cmd:"" group:"Measure" help:"Replay outages on this machine, with real processes and load, and say what people would have noticed."`

@@ -102,9 +102,9 @@ func (s *server) build() error {
 	}
 	site, err := web.New(web.Server{
 		Origin: s.l.Origin, OtherHosts: s.options.hosts, Proxies: s.l.Proxies, Keys: s.keys, Flow: s.flow, Door: s.flow, Sessions: s.sessions,
-		Manage: s.manage, Moves: s.manage, Passkeys: s.forPages(), Choose: s.choose, Life: s.sessions.Policy, Metrics: s.metrics, Log: s.slog, Now: s.now, Rand: rand.Reader,
+		Manage: s.manage, Moves: s.manage, Passkeys: s.forPages(), Phones: s.phonePages(), Choose: s.choose, Life: s.sessions.Policy, Metrics: s.metrics, Log: s.slog, Now: s.now, Rand: rand.Reader,
 		Place: where.of, Product: s.l.Product, Demo: s.options.mode == "demo", SecurityContact: s.l.Security,
-		Condition: s.knowing.condition,
+		Condition: s.knowing.condition, Approvals: s.approvals(),
 	})
 	if err != nil {
 		return err
@@ -118,6 +118,7 @@ func (s *server) build() error {
 		handler = onlyProxies(s.l.Proxies, site)
 	}
 	s.public = web.NewHTTPServer(handler, s.slog)
+	s.public.RegisterOnShutdown(s.flow.Bell.Close)
 	s.management = web.NewHTTPServer(s.managementHandler(), s.slog)
 	return nil
 }
