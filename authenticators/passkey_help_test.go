@@ -27,7 +27,7 @@ var (
 // relying is the house with a policy; nil is one that asks for no attestation.
 func relying(t testing.TB, policy *AttestationPolicy) *Relying {
 	t.Helper()
-	o := RelyingOptions{Name: "Gatehouse", Origins: []string{homeOrigin, kinOrigin}, Now: func() time.Time { return noon }}
+	o := RelyingOptions{Name: "Gatehouse", Origins: []string{homeOrigin, kinOrigin}, Now: testClock}
 	if policy != nil {
 		o.Attestation = *policy
 	}
@@ -85,6 +85,8 @@ func judged(t testing.TB, r *Relying, answer seal.Secret, verified bool, kept ..
 	}
 	return v
 }
+
+func testClock() time.Time { return noon }
 
 func newKey() *softkey.Key { return softkey.New(rand.Reader) }
 
