@@ -198,7 +198,11 @@ func (f *Flow) codeRefused(tx *store.Tx, a attempt, v authenticators.Verdict, s 
 		}
 	}
 	reason := reasonOf(v.Hint)
-	_, err := f.Log.Append(tx, events.Event{
+	var err error
+	if v.Hint, err = f.hintOf(tx, a, v, s); err != nil {
+		return Outcome{}, err
+	}
+	_, err = f.Log.Append(tx, events.Event{
 		Kind: events.CodeRefused, Account: a.Account, Actor: events.Anonymous, Attempt: a.ID, Session: a.Session,
 		Data:     map[string]string{"reason": reason, "method": string(s.with.method()), "purpose": string(a.Purpose)},
 		Personal: s.in.Who.Personal(),

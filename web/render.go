@@ -65,16 +65,17 @@ func (p *Pages) Write(b *bytes.Buffer, f Frame, page Page) error {
 		return err
 	}
 	a := page.about()
-	return set.ExecuteTemplate(b, a.template, view{F: f, P: page, Title: a.title, Nav: a.nav, Failed: a.failed})
+	return set.ExecuteTemplate(b, a.template, view{F: f, P: page, Title: a.title, Nav: a.nav, Failed: a.failed, Reading: a.reading})
 }
 
 // view is the dot of every page template: the frame, and the page itself.
 type view struct {
-	F      Frame
-	P      Page
-	Title  *Text
-	Nav    string
-	Failed bool
+	F       Frame
+	P       Page
+	Title   *Text
+	Nav     string
+	Failed  bool
+	Reading bool
 }
 
 // Form finds the page's form, for the note above it; pages without one have none.

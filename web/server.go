@@ -76,6 +76,7 @@ type Server struct {
 	Approvals  *Approvals              // nil: no phone is asked
 	Phones     *Phones                 // nil: this house sends no text messages
 	Passkeys   *Passkeys               // nil: this house takes none
+	Tokens     TokenKeeper             // of manage too; nil: hardware tokens cannot be added
 	Choose     authenticators.Chooser  // as in flow.Flow, for the meter
 	Life       sessions.Policy         // of sessions, as in the checker
 	Place      func(netip.Addr) string // words for where an address is, "" when not known; nil = never known

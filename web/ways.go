@@ -1,6 +1,9 @@
 package web
 
-import "gatehouse/flow"
+import (
+	"gatehouse/flow"
+	"gatehouse/proof"
+)
 
 // Way is a link to another way of showing the second authenticator.
 type Way struct {
@@ -20,10 +23,31 @@ func waysFrom(page flow.Step, v flow.View) Ways {
 	for _, w := range v.Ways {
 		if !seen[w.Step] {
 			seen[w.Step] = true
-			all = append(all, Way{pathOf(w.Step, v.Purpose), *Say("ways." + string(w.Step))})
+			all = append(all, Way{pathOf(w.Step, v.Purpose), *wayText(w.Step, v.Ways)})
 		}
 	}
 	return all
+}
+
+// wayText words a way by what the person has: whether their codes come from an app
+// or a token, and to which number a message goes when there is only one.
+func wayText(step flow.Step, ways []flow.Way) *Text {
+	methods, labels := map[proof.Method]bool{}, map[string]bool{}
+	label := ""
+	for _, w := range ways {
+		if w.Step == step {
+			methods[w.Method], labels[w.Label], label = true, true, w.Label
+		}
+	}
+	switch {
+	case step == flow.Code && methods[proof.TOTP] && methods[proof.HOTP]:
+		return Say("ways.totp-hotp")
+	case step == flow.Code && methods[proof.HOTP]:
+		return Say("ways.hotp")
+	case step == flow.Text && len(labels) == 1 && label != "":
+		return Say("ways.phone-to", "label", label)
+	}
+	return Say("ways." + string(step))
 }
 
 // rooms are the routes of each kind of authenticator, and of what belongs to them,
