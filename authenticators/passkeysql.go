@@ -21,7 +21,7 @@ import (
 // synced passkey) has the attempt alone.
 func AcceptPasskey(tx *store.Tx, p proof.Proof, by string) (bool, error) {
 	if p.Step > 0 && !tx.Take("totp_used", by, p.Authenticator, p.Step) {
-		return false, nil
+		return false, orMarkCloned(tx, p, nil) // this node knows that another attempt showed the same count
 	}
 	kept, state, err := passkeyRow(tx, p.Authenticator)
 	if errors.Is(err, store.ErrNoRows) || err == nil && state != StateGood {

@@ -40,6 +40,9 @@ func (t Ticket) plain() []byte {
 		p.time(f.At)
 		p.number(f.Step)
 		p.number(f.Drift)
+		if f.Method == proof.Passkey { // so that nodes of the release before go on reading all other tickets
+			p.number(flag(f.Verified, 1) | flag(f.Bound, 2) | flag(f.Attested, 4))
+		}
 	}
 	return p
 }
@@ -70,6 +73,10 @@ func parseTicket(plain []byte) (Ticket, error) {
 	}
 	for i := range t.Proofs {
 		t.Proofs[i] = proof.Proof{Method: proof.Method(u.text()), Authenticator: u.text(), Version: u.number(), At: u.time(), Step: u.number(), Drift: u.number()}
+		if f := &t.Proofs[i]; f.Method == proof.Passkey {
+			flags := u.number()
+			f.Verified, f.Bound, f.Attested = flags&1 != 0, flags&2 != 0, flags&4 != 0
+		}
 	}
 	if u.bad || len(u.bytes) != 0 {
 		return Ticket{}, errTicketForm

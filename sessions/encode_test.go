@@ -12,7 +12,8 @@ import (
 func sample() Ticket {
 	at := time.Date(2026, 11, 21, 9, 30, 0, 123456789, time.UTC)
 	return Ticket{Session: "s", Account: "a", Epoch: 7, Device: "d", MadeAt: at, IssuedAt: at.Add(1), IdleUntil: at.Add(2), AbsoluteUntil: at.Add(3), Standby: true, Lenient: true,
-		Proofs: []proof.Proof{{Method: proof.Password, Authenticator: "p", Version: 3, At: at}, {Method: proof.TOTP, Authenticator: "t", Version: 1, At: at, Step: 59_000_000, Drift: -3}}}
+		Proofs: []proof.Proof{{Method: proof.Password, Authenticator: "p", Version: 3, At: at}, {Method: proof.TOTP, Authenticator: "t", Version: 1, At: at, Step: 59_000_000, Drift: -3},
+			{Method: proof.Passkey, Authenticator: "k", Version: 2, At: at, Step: 7, Drift: 1, Verified: true, Attested: true}}}
 }
 
 func TestATicketOpensAsItWasSealed(t *testing.T) {
@@ -26,8 +27,8 @@ func TestATicketOpensAsItWasSealed(t *testing.T) {
 	if n := reflect.TypeFor[Ticket]().NumField(); n != 11 {
 		t.Errorf("Ticket has %d fields, plain packs 11", n)
 	}
-	if n := reflect.TypeFor[proof.Proof]().NumField(); n != 6 {
-		t.Errorf("Proof has %d fields, plain packs 6", n)
+	if n := reflect.TypeFor[proof.Proof]().NumField(); n != 10 { // Pair is for the commit alone
+		t.Errorf("Proof has %d fields, plain packs 9", n)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"gatehouse/accounts"
 	"gatehouse/authenticators"
 	"gatehouse/authenticators/softkey"
 	"gatehouse/outbox"
@@ -19,6 +18,7 @@ import (
 func withPasskey(h *house.House, name string) (*house.Person, *softkey.Key) {
 	p := h.Person(name)
 	p.SignsIn()
+	h.Clock.Forward(time.Minute)
 	key := house.NewKey(false)
 	p.AddsPasskey("passkey", key).Is(303)
 	return p, key
@@ -99,6 +99,7 @@ func TestASecurityKeyAfterThePasswordAndForAStepUp(t *testing.T) {
 	house.Each(t, func(t *testing.T, h *house.House) {
 		ana := h.Person("Ana")
 		ana.SignsIn()
+		h.Clock.Forward(time.Minute)
 		key := house.NewKey(true)
 		ana.AddsPasskey("key", key).Is(303)
 		h.Dark()
@@ -146,14 +147,11 @@ func TestEveryRefusedPasskeyIsRefusedAlike(t *testing.T) {
 	house.Each(t, func(t *testing.T, h *house.House) {
 		ana, key := withPasskey(h, "Ana")
 		ben, bens := withPasskey(h, "Ben")
-		h.Do(func(tx *store.Tx) error {
-			_, err := accounts.SetStatus(tx, ben.Account, accounts.Disabled)
-			return err
-		})
+		_, err := h.Manage.Disable(t.Context(), ben.Email, "left", "operator")
+		must(t, err)
 		unknown := house.NewKey(false)
-		if _, err := unknown.Create(registration(ana), house.Origin); err != nil {
-			t.Fatal(err)
-		}
+		_, err = unknown.Create(registration(ana), house.Origin)
+		must(t, err)
 		h.Dark()
 		stranger := ana.Elsewhere("203.0.113.7")
 		said := map[string]string{}
@@ -380,6 +378,7 @@ func TestSomebodyElsesPasskeyIsNoSecondProof(t *testing.T) {
 	house.Each(t, func(t *testing.T, h *house.House) {
 		ana := h.Person("Ana")
 		ana.SignsIn()
+		h.Clock.Forward(time.Minute)
 		mine := softkey.NewRoaming(rand.Reader)
 		ana.AddsPasskey("key", mine).Is(303)
 		_, bens := withPasskey(h, "Ben")
