@@ -200,6 +200,9 @@ func (m *Manage) Remove(ctx context.Context, c Caller, a id.Authenticator) (Resu
 		if _, err := authenticators.Remove(ch.tx, ch.account.ID, a); err != nil {
 			return err
 		}
+		if err := m.tokenOff(ch.tx, kept, a, string(ch.account.ID)); err != nil {
+			return err
+		}
 		if err := phoneStopped(ch, kept, a); err != nil {
 			return err
 		}

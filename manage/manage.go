@@ -37,10 +37,11 @@ type Manage struct {
 	Passkeys *authenticators.Relying // nil: none can be added
 	MailNet  limits.Rule             // confirmation mails asked for, per account
 	Change   limits.Rule             // as in flow.Limits
+	Guess    Guessing                // likewise, of codes
 	Pace     *limits.Pace            // writes of one person, so that nobody takes the database from others; nil bounds nothing
 	Origin   string                  // the configured public origin, the only source of links
 	Product  string
-	Phones   *Phones      // telephone numbers; nil: nobody may have one
+	Phones   *Phones // telephone numbers; nil: nobody may have one
 	Now      func() time.Time
 	Rand     io.Reader
 	Nudge    func() // wakes the mail sender; never waits
@@ -260,7 +261,9 @@ type App struct {
 	Name       string
 	MadeAt     time.Time
 	LastUsedAt time.Time // zero: never since it was added
-	Drift      int64     // steps of 30 s that the phone's clock is ahead of ours
+	Drift      int64     // steps that its clock is ahead of ours
+	Period     int64     // seconds of a step
+	Token      id.Token  // the hardware token it is; "" for an app
 }
 
 // Overview reads everything the account pages show of the caller.
@@ -307,7 +310,7 @@ func overview(account accounts.Account, kept authenticators.Kept) Overview {
 		o.RecoveryMade = kept.Recovery.MadeAt
 	}
 	for _, t := range kept.TOTP {
-		o.Apps = append(o.Apps, App{ID: t.ID, Name: t.Name, MadeAt: t.MadeAt, LastUsedAt: t.LastUsedAt, Drift: t.Drift})
+		o.Apps = append(o.Apps, App{ID: t.ID, Name: t.Name, MadeAt: t.MadeAt, LastUsedAt: t.LastUsedAt, Drift: t.Drift, Period: t.Period, Token: t.Token})
 	}
 	return o
 }

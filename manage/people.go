@@ -275,6 +275,10 @@ func (m *Manage) ResetSecond(ctx context.Context, email, why, actor string) (acc
 }
 
 func (m *Manage) removeSecond(tx *store.Tx, a accounts.Account, key, why, actor string) error {
+	kept, err := authenticators.LoadUsual(tx, m.Keys, a.ID)
+	if err != nil {
+		return err
+	}
 	apps, err := authenticators.RemoveSecond(tx, m.Keys, a.ID)
 	if err != nil {
 		return err
@@ -283,6 +287,9 @@ func (m *Manage) removeSecond(tx *store.Tx, a accounts.Account, key, why, actor 
 		return fmt.Errorf("%s has no second authenticator: nothing was changed", a.Email)
 	}
 	for _, app := range apps {
+		if err := m.tokenOff(tx, kept, app.ID, actor); err != nil {
+			return err
+		}
 		data := map[string]string{"method": string(app.Kind.Method()), "authenticator": string(app.ID), "why": "by-operator"}
 		if code := reason(why)["why"]; code != "" {
 			data["why"] = "by-operator:" + code

@@ -32,6 +32,7 @@ type Authenticator struct {
 	Drift  time.Duration // how far its clock is off; 0 says nothing
 	Facts  []Fact        // what the kind says of itself
 	Off    *Text         // why it opens nothing; nil: it does
+	Resync string        // where a code token is brought back into step; "" for none
 	Last   bool          // the only one that opens the account: it cannot be removed
 }
 
@@ -108,7 +109,10 @@ func (s *Server) row(o manage.Overview, n authenticators.Named) Authenticator {
 	a := Authenticator{ID: string(n.ID), Kind: string(n.Kind), Name: n.Name, MadeAt: n.MadeAt, UsedAt: n.LastUsedAt}
 	for _, app := range o.Apps {
 		if app.ID == n.ID {
-			a.Drift = time.Duration(app.Drift) * 30 * time.Second
+			a.Drift = time.Duration(app.Drift*app.Period) * time.Second
+			if app.Token != "" {
+				a.Kind, a.Resync = string(authenticators.KindHOTP), resyncPath+"?id="+string(n.ID)
+			}
 		}
 	}
 	for _, c := range o.Credentials {
@@ -129,7 +133,10 @@ func (s *Server) row(o manage.Overview, n authenticators.Named) Authenticator {
 // line here.
 var describes = map[authenticators.Kind]func(authenticators.Credential, *Authenticator){
 	authenticators.KindPasskey: describePasskey,
-	authenticators.KindPhone:   describePhone,
+	authenticators.KindHOTP: func(c authenticators.Credential, a *Authenticator) {
+		a.Resync = resyncPath + "?id=" + string(c.ID)
+	},
+	authenticators.KindPhone: describePhone,
 }
 
 func describePasskey(c authenticators.Credential, a *Authenticator) {

@@ -328,6 +328,7 @@ var done = map[string]bool{
 	"profile": true, "password": true, "renamed": true, "removed": true, "added": true,
 	"ended": true, "ended-others": true, "codes": true, "address-asked": true,
 	"address-changed": true, "resent": true, "phone-held": true, "phone-removed": true, "kept-both": true, "paired": true, "forgotten": true, "added-passkey": true, "added-key": true,
+	"added-token": true, "resync": true,
 }
 
 // Done turns the name in ?done=name into the sentence "done.<name>", or nil

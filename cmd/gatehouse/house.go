@@ -113,7 +113,7 @@ func (h *house) openFlow() error {
 	}
 	h.manage = &manage.Manage{
 		Store: h.store, Keys: h.keys, Log: h.log, Choose: h.choose, Sessions: h.sessions, MailNet: h.flow.Limits.MailNet,
-		Change: h.flow.Limits.Change, Pace: &limits.Pace{Max: changesPerSecond},
+		Change: h.flow.Limits.Change, Guess: guessing(h.flow.Limits), Pace: &limits.Pace{Max: changesPerSecond},
 		Origin: l.Origin, Product: l.Product, Now: h.now, Rand: rand.Reader, Nudge: h.deliver.Nudge,
 	}
 	return nil
