@@ -22,9 +22,6 @@ import (
 type Phones struct {
 	Desk    TextDesk
 	Numbers authenticators.NumberRules
-	// Guess and Month bound codes that are typed: the rules of a sign-in for a device
-	// that its owner has used before, whose budgets these are.
-	Guess, Month limits.Rule
 }
 
 // TextDesk puts messages on their way: texts.Desk.
@@ -236,15 +233,14 @@ func (m *Manage) ConfirmPhone(ctx context.Context, c Caller, note string, typed 
 // guessPhone spends a guess and compares. The budgets are those of a sign-in from
 // this device: nobody guesses more by guessing here.
 func (m *Manage) guessPhone(ctx context.Context, c Caller, p PhonePending, typed seal.Secret) (code id.Message, why *fault.Refusal, err error) {
-	of := string(c.Ticket.Device) + "/" + string(c.Ticket.Account)
 	err = m.do(ctx, c, func(tx *store.Tx) error {
-		answer, err := limits.Spend(tx, limits.Subject{Rule: m.Phones.Guess, Of: of}, limits.Subject{Rule: m.Phones.Month, Of: of})
+		answer, err := m.chargeGuess(tx, c.Ticket.Account, c.Who)
 		if err != nil {
 			return err
 		}
 		if !answer.Allowed {
-			why = &fault.Refusal{Code: fault.TooManyTries, RetryAfter: answer.RetryAfter}
-			return m.tellGuesses(tx, c, answer)
+			why, err = m.guessRefused(tx, c.Ticket.Account, answer, string(c.Ticket.Account), c.Who)
+			return err
 		}
 		codes, err := authenticators.PhoneCodes(tx, c.Ticket.Account)
 		if err != nil {
@@ -262,14 +258,6 @@ func (m *Manage) guessPhone(ctx context.Context, c Caller, p PhonePending, typed
 			Data: map[string]string{"reason": "wrong", "method": "phone", "purpose": "enrol"}, Personal: c.Who.Personal()})
 	})
 	return code, why, err
-}
-
-func (m *Manage) tellGuesses(tx *store.Tx, c Caller, answer limits.Answer) error {
-	if !answer.Tell {
-		return nil
-	}
-	return m.append(tx, events.Event{Kind: events.SignInLimited, Account: c.Ticket.Account, Actor: string(c.Ticket.Account),
-		Data: map[string]string{"scope": answer.Rule}, Personal: c.Who.Personal()})
 }
 
 // keepPhone uses the code up, keeps the number, and tells everybody who may have to

@@ -3,6 +3,7 @@ package web
 import (
 	"gatehouse/fault"
 	"gatehouse/flow"
+	"gatehouse/id"
 	"gatehouse/proof"
 	"gatehouse/sessions"
 )
@@ -48,12 +49,21 @@ type apiStep struct {
 	Purpose       flow.Purpose `json:"purpose,omitempty"`
 	Email         string       `json:"email,omitempty"`
 	Other         []flow.Step  `json:"other,omitempty"`
+	Ways          []apiWay     `json:"ways,omitempty"`
 	Push          *apiPush     `json:"push,omitempty"`
 	Offers        []string     `json:"offers,omitempty"`
 	Enrol         *apiApp      `json:"enrol,omitempty"`
 	RecoveryCodes []string     `json:"recovery_codes,omitempty"`
 	Why           string       `json:"why,omitempty"`
 	Session       *apiTicket   `json:"session,omitempty"`
+}
+
+// apiWay is one way to show a second authenticator.
+type apiWay struct {
+	Step   flow.Step        `json:"step"`
+	Method proof.Method     `json:"method"`
+	ID     id.Authenticator `json:"id,omitempty"`
+	Label  string           `json:"label,omitempty"`
 }
 
 // apiApp is what an authenticator app is set up with.
@@ -90,6 +100,9 @@ func stepOf(out flow.Outcome, device string) apiStep {
 	}
 	for _, m := range out.View.Offers {
 		step.Offers = append(step.Offers, string(m))
+	}
+	for _, w := range out.View.Ways {
+		step.Ways = append(step.Ways, apiWay(w))
 	}
 	if out.View.Secret != "" {
 		step.Enrol = &apiApp{out.View.Secret.Reveal(), out.View.URI.Reveal()}

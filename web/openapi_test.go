@@ -111,7 +111,7 @@ func TestEveryOperationTellsTheErrorsThatAllHave(t *testing.T) {
 
 func TestSchemasNameWhatTheCodeSends(t *testing.T) {
 	d := described(t)
-	for name, v := range map[string]any{"Step": apiStep{}, "App": apiApp{}, "Session": apiTicket{}, "Error": apiError{}, "Wait": apiWait{}, "Reason": apiReason{}, "Strength": apiStrong{}} {
+	for name, v := range map[string]any{"Step": apiStep{}, "App": apiApp{}, "Session": apiTicket{}, "Error": apiError{}, "Wait": apiWait{}, "Way": apiWay{}, "Reason": apiReason{}, "Strength": apiStrong{}} {
 		var sent []string
 		for f := range reflect.TypeOf(v).Fields() {
 			tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
@@ -122,7 +122,7 @@ func TestSchemasNameWhatTheCodeSends(t *testing.T) {
 			t.Errorf("%s: sent %v, told %v", name, sent, told)
 		}
 	}
-	steps := []any{flow.Password, flow.Code, flow.Recovery, flow.LinkSent, flow.NewPassword, flow.Enrol, flow.RecoveryCodes, flow.Done}
+	steps := []any{flow.Password, flow.Code, flow.Passkey, flow.Approve, flow.Text, flow.Recovery, flow.LinkSent, flow.NewPassword, flow.Enrol, flow.RecoveryCodes, flow.Done}
 	for i, s := range steps {
 		steps[i] = string(s.(flow.Step))
 	}
@@ -176,7 +176,7 @@ func TestRealAnswersAreOfTheirSchema(t *testing.T) {
 	d := described(t)
 	token, made := h.ticket(t)
 	outcomes := map[string]flow.Outcome{
-		"Step code":  {Next: flow.Code, Attempt: "a", View: flow.View{Purpose: flow.SignIn, Email: "a@b.example", Other: []flow.Step{flow.Recovery}}},
+		"Step code":  {Next: flow.Code, Attempt: "a", View: flow.View{Purpose: flow.SignIn, Email: "a@b.example", Other: []flow.Step{flow.Recovery}, Ways: []flow.Way{{Step: flow.Text, Method: "sms", ID: "0199f000-0000-7000-8000-00000000000a", Label: "+351 ••• ••42"}}}},
 		"Step enrol": {Next: flow.Enrol, Attempt: "a", View: flow.View{Secret: "JBSWY3DPEHPK3PXP", URI: "otpauth://totp/x?secret=JBSWY3DPEHPK3PXP"}},
 		"Step codes": {Next: flow.RecoveryCodes, Attempt: "a", View: flow.View{Codes: []seal.Secret{"AAAA-BBBB"}}},
 		"Step done":  {Next: flow.Done, Ticket: token, Session: made},

@@ -2,6 +2,7 @@ package web
 
 import (
 	"log/slog"
+	"strings"
 	"time"
 
 	"gatehouse/authenticators"
@@ -165,7 +166,7 @@ func (s *Server) addPhonePage(r *Request) error {
 
 func (s *Server) phoneForm(m member, replaces string, f Form) PhoneAdd {
 	rules := s.Phones.Rules
-	page := PhoneAdd{Form: f, Example: rules.Example(), Home: rules.Country != "", Prefixes: prefixes(rules)}
+	page := PhoneAdd{Form: f, Example: rules.Example(), Home: rules.Country != "", Prefixes: strings.Join(rules.Prefixes(), ", ")}
 	for _, row := range s.phoneList(m, Form{}).Items {
 		if replaces != "" && row.ID == replaces {
 			page.Replaces, page.Old = row.ID, row.Masked

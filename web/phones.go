@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"gatehouse/authenticators"
@@ -239,6 +238,3 @@ func (r *Request) orOtherWays(err error) error {
 	r.Note(noteOf(err))
 	return r.RenderAs(http.StatusServiceUnavailable, r.Frame(), page)
 }
-
-// prefixes lists what the numbers begin with that we can reach.
-func prefixes(r authenticators.NumberRules) string { return strings.Join(r.Prefixes(), ", ") }

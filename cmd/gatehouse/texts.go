@@ -137,7 +137,7 @@ func (h *house) openTexts() error {
 	h.deliver.Channels = append(h.deliver.Channels, deliver.Channel{
 		Name: outbox.Texts, Workers: textWorkers, Shared: true, Patience: texts.AllPatience, Send: post.Send, GivenUp: post.GivenUp})
 	h.flow.Texts = desk
-	h.manage.Phones = &manage.Phones{Desk: desk, Numbers: desk.Numbers, Guess: h.flow.Limits.CodeDevice, Month: h.flow.Limits.CodeMonth}
+	h.manage.Phones = &manage.Phones{Desk: desk, Numbers: desk.Numbers}
 	return nil
 }
 

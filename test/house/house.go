@@ -30,7 +30,9 @@ import (
 	"gatehouse/sessions"
 	"gatehouse/store"
 	"gatehouse/store/storetest"
+	"gatehouse/texts"
 	"gatehouse/web"
+	"gatehouse/webpush"
 )
 
 // Origin is the configured public origin of every house.
@@ -51,8 +53,10 @@ type House struct {
 	Notices  *notices.Notices
 	Deliver  *deliver.Deliverer
 	Web      *web.Server
+	Pusher   *webpush.Pusher
 	Log      *Log
 	Mailbox  *Mailbox
+	Phones   *Phones // of a house with Options.Texts
 
 	options Options
 	keysDir string
@@ -77,12 +81,16 @@ type Options struct {
 	NoMail     bool // nothing takes mails out of the outbox
 	Unprepared bool // nothing is asked of the database before the first request
 	Quiet      bool // nothing runs beside the requests
+	Texts      bool // text messages and calls, to House.Phones
 	Standby    bool // the database is PostgreSQL at the end of a wire, and the node keeps a standby
 	// Wait is how long the primary may take before the standby answers. It is long,
 	// so that a busy machine is not taken for a dead database.
 	Wait     time.Duration
 	Store    func(*store.Options) // the last word on how the store is opened; nil leaves it
 	WrapFlow func(*House, web.Submitter) web.Submitter
+
+	Providers   []texts.Provider     // in place of House.Phones
+	TextBudgets func(*texts.Budgets) // changes them; nil leaves them
 }
 
 func defaults() Options {
@@ -224,9 +232,11 @@ func (h *House) build(node id.Node) {
 	h.Flow = &flow.Flow{Store: h.Store, Keys: keys, Log: h.Events, Auth: authenticators.New(h.Hasher, keys), Choose: choose, Sessions: h.Sessions,
 		Limits: o.Limits, Gate: flow.NewGate(o.Inside, o.Inside, h.Clock.Now), Global: rate.NewLimiter(rate.Inf, 1), Origin: Origin, Product: "Harbour Books",
 		Now: h.Clock.Now, Rand: rand.Reader, Slog: logger, Nudge: h.Deliver.Nudge}
-	h.Manage = &manage.Manage{Store: h.Store, Keys: keys, Log: h.Events, Choose: choose, Sessions: h.Sessions, MailNet: o.Limits.MailNet, Change: o.Limits.Change,
+	h.Manage = &manage.Manage{Store: h.Store, Keys: keys, Log: h.Events, Choose: choose, Sessions: h.Sessions, MailNet: o.Limits.MailNet, Change: o.Limits.Change, Guess: guessing(o.Limits),
 		Origin: Origin, Product: "Harbour Books", Now: h.Clock.Now, Rand: rand.Reader, Nudge: h.Deliver.Nudge}
 	passkeys := h.withPasskeys()
+	h.openTexts(logger)
+	h.openApprovals(logger)
 	if !o.Unprepared && !h.IsDark() {
 		must(t, h.Manage.Prepare(t.Context()))
 		if h.line != nil {
@@ -238,9 +248,10 @@ func (h *House) build(node id.Node) {
 		submit = o.WrapFlow(h, submit)
 	}
 	h.Web, err = web.New(web.Server{Origin: Origin, Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Keys: keys, Flow: submit, Door: h.Flow,
-		Sessions: h.Sessions, Life: o.Life, Manage: h.Manage, Moves: h.Manage, Passkeys: passkeys, Choose: choose, Metrics: web.NewMetrics("test", nil), Log: logger,
+		Sessions: h.Sessions, Life: o.Life, Manage: h.Manage, Tokens: h.Manage, Moves: h.Manage, Passkeys: passkeys, Phones: h.phonePages(), Choose: choose, Metrics: web.NewMetrics("test", nil), Log: logger,
 		Now: h.Clock.Now, Rand: rand.Reader})
 	must(t, err)
+	h.Web.Approvals = h.approvals()
 	h.run()
 	if !o.Unprepared {
 		h.Eventually("revocations that are loaded", h.Sessions.Loaded)
@@ -264,6 +275,7 @@ func (h *House) run() {
 		must(h.T, h.Flow.ReadRevocations(ctx, time.Time{}))
 	} else {
 		wait.Go(func() { h.follow(ctx) })
+		wait.Go(func() { h.hear(ctx) })
 	}
 	if h.line != nil && !h.options.Quiet {
 		wait.Go(func() { h.keepStandby(ctx) })
