@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"gatehouse/access"
@@ -316,4 +317,25 @@ func forgets(kept authenticators.Kept, now, then access.Requirement, at time.Tim
 		age := at.Sub(c.MadeAt)
 		return age < now.Remember && age >= then.Remember
 	})
+}
+
+// AffectedColumns are the names of Cells, stable for whoever reads the list.
+func AffectedColumns() []string {
+	return []string{"email", "name", "organisation", "role", "standing", "holds", "cohort"}
+}
+
+// Cells is somebody as a row of a table. A cell that a spreadsheet would take for
+// a formula begins with an apostrophe (OWASP, CSV injection).
+func (a Affected) Cells() []string {
+	var holds []string
+	for _, method := range a.Holds {
+		holds = append(holds, string(method))
+	}
+	cells := []string{a.Email, a.Name, a.Organisation, string(a.Role), string(a.Standing), strings.Join(holds, " "), a.Cohort}
+	for i, c := range cells {
+		if c != "" && strings.ContainsRune("=+-@\t\r", rune(c[0])) {
+			cells[i] = "'" + c
+		}
+	}
+	return cells
 }

@@ -47,6 +47,8 @@ type commands struct {
 
 	Account  AccountCommand  `cmd:"" group:"Look after" help:"Invite, list, disable and unlock people."`
 	Approve  ApproveCommand  `cmd:"" group:"Look after" help:"Ask somebody's phone to approve an action of another application, and show what was signed."`
+	Token    TokenCommand    `cmd:"" group:"Look after" help:"Look after hardware code tokens: stock, who has which, lost ones."`
+	Policy   PolicyCommand   `cmd:"" group:"Look after" help:"Say which authenticators are accepted: dry run, roll-out and progress."`
 	Events   EventsCommand   `cmd:"" group:"Look after" help:"Read what happened."`
 	Standby  StandbyCommand  `cmd:"" group:"Look after" help:"See what nodes did while the database was away."`
 	Hooks    HooksCommand    `cmd:"" group:"Look after" help:"Tell other programs what happened (web-hooks)."`
