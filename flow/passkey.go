@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -268,7 +269,7 @@ const HintClonedPasskey = "passkey.hint.cloned"
 // passkeyRefused answers an unknown, a wrong, a disabled and a locked one with the
 // same words after the same work; only the log knows.
 func (f *Flow) passkeyRefused(ctx context.Context, a attempt, c charged, v authenticators.Verdict, in Input) (Outcome, error) {
-	reason := "wrong-passkey"
+	reason := cmp.Or(v.Hint.Reason, "wrong-passkey") // each danger has a name in the log, and none on the page
 	switch {
 	case c.account.ID == events.Nobody:
 		reason = "unknown-passkey"
