@@ -24,10 +24,11 @@ var causes = []cause{
 	{mails: []outbox.Kind{outbox.AddressConfirm, outbox.Void}, events: []events.Kind{events.AddressChangeAsked}, always: true},
 	{mails: []outbox.Kind{outbox.NewDevice}, events: []events.Kind{events.DeviceNew}, always: true},
 	{mails: []outbox.Kind{outbox.PasswordChanged}, events: []events.Kind{events.PasswordChanged, events.PasswordReset}, always: true},
-	{mails: []outbox.Kind{outbox.AuthenticatorAdded}, events: []events.Kind{events.AuthenticatorAdded}, always: true},
+	{mails: []outbox.Kind{outbox.AuthenticatorAdded, outbox.PhoneChange}, events: []events.Kind{events.AuthenticatorAdded}, always: true},
+	{mails: []outbox.Kind{outbox.TextCode}, events: []events.Kind{events.PhoneAsked}, always: true},
 	{mails: []outbox.Kind{outbox.AuthenticatorRemoved}, events: []events.Kind{events.AuthenticatorRemoved}}, // several at once are one mail
 	{mails: []outbox.Kind{outbox.AuthenticatorCloned}, events: []events.Kind{events.AuthenticatorCloned}, always: true},
-	{mails: []outbox.Kind{outbox.RecoveryCodesMade}, events: []events.Kind{events.RecoveryCodesMade}},       // none with a first app
+	{mails: []outbox.Kind{outbox.RecoveryCodesMade}, events: []events.Kind{events.RecoveryCodesMade}}, // none with a first app
 	{mails: []outbox.Kind{outbox.RecoveryCodeUsed}, events: []events.Kind{events.RecoveryCodeUsed}, always: true},
 	{mails: []outbox.Kind{outbox.AddressChanged}, events: []events.Kind{events.AddressChanged}, always: true},
 	{mails: []outbox.Kind{outbox.AccountDisabled}, events: []events.Kind{events.AccountDisabled}}, // none when they were already

@@ -172,3 +172,12 @@ func (p *Person) HasPhone(e164 string) authenticators.Credential {
 	}))
 	return c
 }
+
+// Cell is one text that a question to the database answers with.
+func (h *House) Cell(question string) (text string) {
+	h.T.Helper()
+	db := h.open()
+	defer db.Close()
+	must(h.T, db.QueryRowContext(context.Background(), question).Scan(&text))
+	return text
+}
