@@ -41,8 +41,14 @@ func signsInByPage(p *house.Person, fields ...string) {
 }
 
 // passwordAlone is where the password alone leads on the pages: in, or on to the
-// second authenticator.
+// second authenticator. It comes late enough to have tries again.
 func passwordAlone(p *house.Person) string {
+	p.House.T.Helper()
+	p.House.Clock.Forward(16 * time.Minute)
+	return passwordOnce(p)
+}
+
+func passwordOnce(p *house.Person) string {
 	p.House.T.Helper()
 	p.SetCookie("session", "")
 	p.SetCookie("attempt", "")
@@ -82,7 +88,19 @@ func TestARememberedBrowserIsAskedForThePasswordAlone(t *testing.T) {
 		}
 		alice.Post("/fresh/code", "code", alice.NextCode()).Is(303)
 		alice.Get("/account/password").Is(200)
-		h.Clock.Forward(month)
+	})
+}
+
+func TestARememberedBrowserIsForgottenWhenItsTimeIsOver(t *testing.T) {
+	house.Each(t, func(t *testing.T, h *house.House) {
+		remembering(h, 24*time.Hour)
+		alice := h.Person("alice")
+		signsInByPage(alice, "remember", "yes")
+		h.Clock.Forward(22 * time.Hour)
+		if h.Dark(); passwordAlone(alice) != in {
+			t.Error("forgotten before its time")
+		}
+		h.Clock.Forward(2 * time.Hour)
 		if to := passwordAlone(alice); to != asked {
 			t.Errorf("after its time: %s", to)
 		}
@@ -97,10 +115,10 @@ func TestASecondClickOnARememberedBrowserOpensOneSession(t *testing.T) {
 		h.Clock.Forward(time.Hour)
 		h.Dark()
 		before := h.Count("sessions", "ended_at IS NULL")
-		passwordAlone(alice)
+		passwordOnce(alice)
 		tab := alice.Cookie("session")
 		h.Clock.Forward(time.Second)
-		passwordAlone(alice)
+		passwordOnce(alice)
 		if n := h.Count("sessions", "ended_at IS NULL"); n != before+1 {
 			t.Errorf("%d sessions more, want one", n-before)
 		}
