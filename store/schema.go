@@ -487,7 +487,7 @@ CREATE TABLE tokens ( -- stock of hardware code tokens
 	algorithm     TEXT NOT NULL,
 	digits        BIGINT NOT NULL,
 	period        BIGINT NOT NULL,   -- seconds; 0 for hotp
-	counter       BIGINT NOT NULL,   -- as delivered
+	counter       BIGINT NOT NULL,   -- the first counter (hotp) or step (totp) that was never used
 	state         TEXT NOT NULL,     -- stock, assigned, active, lost, returned, retired
 	account       TEXT NOT NULL,     -- whom it is assigned to; ''
 	organisation  TEXT,              -- whose stock it is; NULL: the installation's
@@ -500,14 +500,15 @@ CREATE INDEX tokens_account ON tokens (account);
 CREATE TABLE token_history (
 	id       TEXT PRIMARY KEY,
 	token    TEXT NOT NULL,
-	what     TEXT NOT NULL,          -- imported, assigned, activated, resynchronised, lost, found, returned, retired
+	step     BIGINT NOT NULL,        -- how many came before it
+	what     TEXT NOT NULL,          -- imported, renewed, removed, assigned, activated, resynchronised, lost, found, returned, retired
 	account  TEXT NOT NULL,
 	actor    TEXT NOT NULL,
 	reason   TEXT NOT NULL,
 	made_at  BIGINT NOT NULL,
 	node     TEXT NOT NULL
 );
-CREATE INDEX token_history_token ON token_history (token, made_at);
+CREATE INDEX token_history_token ON token_history (token, step);
 
 -- what the standby holds more
 {{feed credentials id}}

@@ -128,14 +128,15 @@ func Take(tx *store.Tx, t Token, line id.Message, s Step) error {
 
 // Note writes a line of a token's history. line names it.
 func Note(tx *store.Tx, t id.Token, line id.Message, s Step) error {
-	_, err := tx.Exec(`INSERT INTO token_history (id, token, what, account, actor, reason, made_at, node) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+	_, err := tx.Exec(`INSERT INTO token_history (id, token, step, what, account, actor, reason, made_at, node)
+		VALUES ($1, $2, (SELECT COUNT(*) FROM token_history WHERE token = $2), $3, $4, $5, $6, $7, $8)`,
 		string(line), t, string(s.What), s.Account, s.Actor, s.Reason, store.Micros(tx.Now()), tx.Node())
 	return err
 }
 
 // History lists what a token went through, oldest first.
 func History(tx *store.Tx, t id.Token) (steps []Step, err error) {
-	rows, err := tx.Rows(`SELECT what, account, actor, reason, made_at FROM token_history WHERE token = $1 ORDER BY made_at, id`, t)
+	rows, err := tx.Rows(`SELECT what, account, actor, reason, made_at FROM token_history WHERE token = $1 ORDER BY step, made_at, id`, t)
 	if err != nil {
 		return nil, err
 	}
