@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/net/publicsuffix"
 
@@ -23,17 +22,14 @@ type Relying struct {
 	origins  []string // as a browser writes them
 	hash     [32]byte // of id
 	policy   AttestationPolicy
-	now      func() time.Time
 }
 
-// RelyingOptions say where passkeys are used. Now is needed for the status of
-// authenticator models alone.
+// RelyingOptions say where passkeys are used.
 type RelyingOptions struct {
 	ID          string   // a domain; "" is the host of the first origin
 	Name        string   // what people call this house
 	Origins     []string // the configured origin first, then related ones (§5.11)
 	Attestation AttestationPolicy
-	Now         func() time.Time
 }
 
 // ErrNoDomain says that a house at an IP address can have no passkeys: browsers
@@ -44,10 +40,10 @@ var ErrNoDomain = errors.New("authenticators: passkeys are bound to a domain nam
 // the host of the first origin or a domain above it, and no public suffix.
 // Related origins may be anywhere: the browser asks /.well-known/webauthn.
 func NewRelying(o RelyingOptions) (*Relying, error) {
-	if len(o.Origins) == 0 || o.Now == nil {
-		return nil, errors.New("authenticators: a relying party has an origin and a clock")
+	if len(o.Origins) == 0 {
+		return nil, errors.New("authenticators: a relying party has an origin")
 	}
-	r := &Relying{id: strings.ToLower(o.ID), name: o.Name, policy: o.Attestation, now: o.Now}
+	r := &Relying{id: strings.ToLower(o.ID), name: o.Name, policy: o.Attestation}
 	for _, raw := range o.Origins {
 		origin, err := browserOrigin(raw)
 		if err != nil {

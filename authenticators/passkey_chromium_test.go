@@ -34,7 +34,7 @@ func TestWhatChromiumRecorded(t *testing.T) {
 	if err := json.Unmarshal(raw, &all); err != nil || len(all.Answers) != 4 {
 		t.Fatal(len(all.Answers), err)
 	}
-	r, err := NewRelying(RelyingOptions{Origins: []string{all.Origin}, Now: testClock})
+	r, err := NewRelying(RelyingOptions{Origins: []string{all.Origin}})
 	if err != nil {
 		t.Fatal(err)
 	}

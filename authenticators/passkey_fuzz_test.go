@@ -47,6 +47,45 @@ func FuzzPasskeyAnswer(f *testing.F) {
 	})
 }
 
+// The parts of an answer, which base64 would keep a fuzzer out of.
+func FuzzPasskeyParts(f *testing.F) {
+	r, k := relying(f, nil), newKey()
+	k.AlwaysAttests = true
+	seed := func(answer string, ok bool) {
+		a, _, read := readAnswer(answer)
+		if read != ok {
+			f.Fatal("a seed is broken")
+		}
+		f.Add([]byte(a.ID), []byte(a.Response.ClientDataJSON), []byte(a.Response.AttestationObject), []byte(a.Response.AuthenticatorData), []byte(a.Response.Signature))
+	}
+	for _, format := range []string{"none", "self", "packed", "fido-u2f"} {
+		k.Format, k.Maker = format, testMaker()
+		seed(created(f, r, k, SortPasskey, softkey.Spoil{}).Reveal(), true)
+	}
+	k.Forget()
+	c := made(f, r, k, SortPasskey)
+	right := got(f, r, k, nil, true, softkey.Spoil{}).Reveal()
+	seed(right, true)
+	kept := Kept{Account: ana, Credentials: []Credential{c}}
+	f.Fuzz(func(t *testing.T, cid, client, object, auth, sig []byte) {
+		began := time.Now()
+		answer := answerOf(cid, map[string]any{"clientDataJSON": b64url(client), "attestationObject": b64url(object),
+			"authenticatorData": b64url(auth), "signature": b64url(sig), "userHandle": UserHandle(ana)})
+		if made, _, _, ok := r.CheckNew(anaUser, question, answer, SortPasskey, noon); ok {
+			if facts, err := PasskeyOf(made); err != nil || len(facts.Key) == 0 || made.Handle != passkeyHandle+b64url(cid) {
+				t.Errorf("taken, and useless: %+v %v", made, err)
+			}
+		}
+		v, err := passkeyChecker{r}.Check(t.Context(), kept, Shown{Secret: answer, Challenge: question, Verified: true, Now: noon})
+		if err != nil || v.OK && !sameAssertion(answer.Reveal(), right) {
+			t.Errorf("opened, or broke: %+v %v", v, err)
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("%d bytes took %s", len(answer), took)
+		}
+	})
+}
+
 // sameAssertion tells whether two answers carry what the key signed.
 func sameAssertion(a, b string) bool {
 	one, ok := readGot(a)

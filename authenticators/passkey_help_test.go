@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"testing"
-	"time"
 
 	"gatehouse/authenticators/softkey"
 	"gatehouse/id"
@@ -27,7 +26,7 @@ var (
 // relying is the house with a policy; nil is one that asks for no attestation.
 func relying(t testing.TB, policy *AttestationPolicy) *Relying {
 	t.Helper()
-	o := RelyingOptions{Name: "Gatehouse", Origins: []string{homeOrigin, kinOrigin}, Now: testClock}
+	o := RelyingOptions{Name: "Gatehouse", Origins: []string{homeOrigin, kinOrigin}}
 	if policy != nil {
 		o.Attestation = *policy
 	}
@@ -85,8 +84,6 @@ func judged(t testing.TB, r *Relying, answer seal.Secret, verified bool, kept ..
 	}
 	return v
 }
-
-func testClock() time.Time { return noon }
 
 func newKey() *softkey.Key { return softkey.New(rand.Reader) }
 

@@ -5,13 +5,11 @@ import (
 	"errors"
 	"slices"
 	"testing"
-	"time"
 
 	"gatehouse/authenticators/softkey"
 )
 
 func TestWhereAPasskeyIsBoundTo(t *testing.T) {
-	clock := func() time.Time { return noon }
 	for _, row := range []struct {
 		name    string
 		id      string
@@ -42,12 +40,12 @@ func TestWhereAPasskeyIsBoundTo(t *testing.T) {
 		{"nothing", "", []string{""}, ""},
 		{"none at all", "", nil, ""},
 	} {
-		r, err := NewRelying(RelyingOptions{ID: row.id, Origins: row.origins, Now: clock})
+		r, err := NewRelying(RelyingOptions{ID: row.id, Origins: row.origins})
 		if (err == nil) != (row.want != "") || err == nil && r.ID() != row.want {
 			t.Errorf("%s: %+v %v", row.name, r, err)
 		}
 	}
-	if _, err := NewRelying(RelyingOptions{Origins: []string{"https://192.0.2.7"}, Now: clock}); !errors.Is(err, ErrNoDomain) {
+	if _, err := NewRelying(RelyingOptions{Origins: []string{"https://192.0.2.7"}}); !errors.Is(err, ErrNoDomain) {
 		t.Errorf("an address in numbers: %v", err)
 	}
 	if r := relying(t, nil); !slices.Equal(r.Related(), []string{kinOrigin}) {
@@ -73,7 +71,7 @@ func TestAPolicyOnAttestationThatMeansNothingIsRefused(t *testing.T) {
 		{"of a model that is none", AttestationPolicy{Mode: AttestationRequired, MDS: mds, AAGUIDs: []string{"YubiKey"}}, false},
 		{"perhaps", AttestationPolicy{Mode: "perhaps", MDS: mds}, false},
 	} {
-		_, err := NewRelying(RelyingOptions{Origins: []string{homeOrigin}, Attestation: row.policy, Now: time.Now})
+		_, err := NewRelying(RelyingOptions{Origins: []string{homeOrigin}, Attestation: row.policy})
 		if (err == nil) != row.ok {
 			t.Errorf("%s: %v", row.name, err)
 		}
@@ -132,7 +130,7 @@ func TestRequestOptionsAskForWhatIsNeeded(t *testing.T) {
 
 // Whatever the parent domain, a house takes assertions for its own origins only.
 func TestAHouseUnderItsParentTakesNoSistersAssertions(t *testing.T) {
-	r, err := NewRelying(RelyingOptions{ID: "example.org", Origins: []string{homeOrigin}, Now: func() time.Time { return noon }})
+	r, err := NewRelying(RelyingOptions{ID: "example.org", Origins: []string{homeOrigin}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/go-webauthn/webauthn/metadata"
 	"github.com/google/uuid"
@@ -120,8 +119,7 @@ func officialHouse(t *testing.T, root []byte) *Relying {
 		e.MetadataStatement.AttestationRootCertificates = append(e.MetadataStatement.AttestationRootCertificates, anchor)
 		mds.entries[uuid.MustParse(model)] = e
 	}
-	r, err := NewRelying(RelyingOptions{Origins: []string{"https://example.org"}, Now: time.Now,
-		Attestation: AttestationPolicy{Mode: AttestationAsked, MDS: mds}})
+	r, err := NewRelying(RelyingOptions{Origins: []string{"https://example.org"}, Attestation: AttestationPolicy{Mode: AttestationAsked, MDS: mds}})
 	if err != nil {
 		t.Fatal(err)
 	}

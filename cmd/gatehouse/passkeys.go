@@ -41,7 +41,7 @@ func (l *Loaded) relying(now func() time.Time) (*authenticators.Relying, error) 
 		}
 	}
 	return authenticators.NewRelying(authenticators.RelyingOptions{ID: l.PasskeyDomain, Name: l.Product,
-		Origins: append([]string{l.Origin}, l.PasskeyOrigins...), Attestation: attest, Now: now})
+		Origins: append([]string{l.Origin}, l.PasskeyOrigins...), Attestation: attest})
 }
 
 // checkPasskeys finds what NewRelying would refuse at the start, without the files
@@ -55,7 +55,7 @@ func (l *Loaded) checkPasskeys() {
 		return
 	}
 	_, err := authenticators.NewRelying(authenticators.RelyingOptions{ID: l.PasskeyDomain, Name: l.Product,
-		Origins: append([]string{l.Origin}, l.PasskeyOrigins...), Now: time.Now})
+		Origins: append([]string{l.Origin}, l.PasskeyOrigins...)})
 	switch {
 	case errors.Is(err, authenticators.ErrNoDomain) && l.PasskeyDomain == "":
 		l.warn("origin", "the origin is an address and no name, so nobody can use a passkey")

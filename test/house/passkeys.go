@@ -14,7 +14,7 @@ import (
 // withPasskeys wires passkeys as cmd/gatehouse does.
 func (h *House) withPasskeys() *web.Passkeys {
 	h.T.Helper()
-	rules, err := authenticators.NewRelying(authenticators.RelyingOptions{Name: "Harbour Books", Origins: []string{Origin}, Now: h.Clock.Now})
+	rules, err := authenticators.NewRelying(authenticators.RelyingOptions{Name: "Harbour Books", Origins: []string{Origin}})
 	must(h.T, err)
 	h.Flow.Auth, h.Manage.Passkeys = h.Flow.Auth.WithPasskeys(rules), rules
 	return &web.Passkeys{Rules: rules, Ask: h.Flow, Keep: h.Manage}
