@@ -135,8 +135,15 @@ func (m *Manage) held(ch change, leaving []id.Authenticator) (authenticators.Kep
 // takeOff removes second authenticators and tells their owner once.
 func (m *Manage) takeOff(ch change, all []authenticators.Named, why string) error {
 	var names []string
+	kept, err := authenticators.LoadUsual(ch.tx, m.Keys, ch.account.ID)
+	if err != nil {
+		return err
+	}
 	for _, s := range all {
 		if _, err := authenticators.Remove(ch.tx, ch.account.ID, s.ID); err != nil {
+			return err
+		}
+		if err := m.tokenOff(ch.tx, kept, s.ID, string(ch.account.ID)); err != nil {
 			return err
 		}
 		err := m.recordWith(ch, events.AuthenticatorRemoved, map[string]string{"method": string(s.Kind.Method()), "authenticator": string(s.ID), "why": why},
