@@ -227,7 +227,7 @@ func permitsEnrolment(k accounts.LinkKind, good bool) bool {
 // view shows an attempt to whoever asks for its next step.
 func (f *Flow) view(a attempt) View {
 	v := View{ID: a.ID, Purpose: a.Purpose, Email: a.Email, Name: a.Name, Why: a.Why, Return: a.Return,
-		Remember: a.RememberFor, Seconds: a.seconds, SecondSince: a.secondSince}
+		Remember: a.RememberFor, Seconds: a.seconds, SecondSince: a.secondSince, SecondNew: !a.Enrolled.Proof.At.IsZero()}
 	switch {
 	case a.At.asksSecond():
 		v.Ways, v.Asked, v.Push = a.Ways, a.Asked, a.Push

@@ -134,6 +134,7 @@ type View struct {
 	Remember    time.Duration  // a second step: for how long this browser may be remembered; 0: not offered
 	Seconds     int            // Done: how many second authenticators there are, recovery codes not counted; 0: not known
 	SecondSince time.Time      // Done: when the newest of them was added
+	SecondNew   bool           // Done: that was in this very attempt
 	Return      string
 }
 

@@ -282,11 +282,10 @@ func (r *Request) bySecond(out flow.Outcome, to string) string {
 	if out.View.Seconds != 1 || out.View.Purpose == flow.Fresh || out.Session.Standby || r.server.Moves == nil {
 		return to
 	}
-	age := r.server.Now().Sub(out.View.SecondSince)
 	if _, recovered := proof.Find(out.Session.Proofs, proof.RecoveryCode); recovered {
 		return to // they have another worry: see the reminders
 	}
-	if justNow := age < flowLife; !justNow && (age < remindAfter || r.left(out)) {
+	if !out.View.SecondNew && (r.server.Now().Sub(out.View.SecondSince) < remindAfter || r.left(out)) {
 		return to
 	}
 	if to == "/account" {
@@ -294,9 +293,6 @@ func (r *Request) bySecond(out flow.Outcome, to string) string {
 	}
 	return "/account/second?" + FieldReturn + "=" + url.QueryEscape(to)
 }
-
-// flowLife is longer than a sign-in takes in which the first one was set up.
-const flowLife = time.Minute
 
 // left tells whether this browser's person was asked lately and said "later".
 func (r *Request) left(out flow.Outcome) bool {

@@ -308,6 +308,12 @@ class Visitor {
   async confirmCodes() {
     await this.page.check('[name=confirmed]')
     await this.send('[name=confirmed]')
+    await this.later()
+  }
+
+  /** Puts the offer of a second way in off, when that is where one is. */
+  async later() {
+    if (new URL(this.page.url()).pathname === '/account/second') await this.press(this.page.locator('main form button'))
   }
 
   /** The whole way of somebody new, by the picture on the screen. */
