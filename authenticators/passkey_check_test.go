@@ -305,3 +305,19 @@ func TestShownBySaysWhoAnAnswerClaimsToBe(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkPasskeyCheck(b *testing.B) {
+	for name, alg := range map[string]int{"ES256": softkey.ES256, "EdDSA": softkey.EdDSA, "RS256": softkey.RS256} {
+		b.Run(name, func(b *testing.B) {
+			r, k := relying(b, nil), newKey()
+			k.Alg = alg
+			kept := Kept{Account: ana, Credentials: []Credential{made(b, r, k, SortPasskey)}}
+			shown := Shown{Secret: got(b, r, k, nil, true, softkey.Spoil{}), Challenge: question, Verified: true, Now: noon}
+			for b.Loop() {
+				if v, err := (passkeyChecker{r}).Check(b.Context(), kept, shown); err != nil || !v.OK {
+					b.Fatal(v, err)
+				}
+			}
+		})
+	}
+}

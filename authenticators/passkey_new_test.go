@@ -130,7 +130,11 @@ var newRows = []newRow{
 	{name: "13: the attestation object is CBOR: nested too deep", why: badAnswer,
 		spoil: softkey.Spoil{Object: func([]byte) []byte { return append(bytes.Repeat([]byte{0x81}, 1000), 0) }}},
 	{name: "13: the attestation object is CBOR: of more than 24 KiB", why: badAnswer,
-		spoil: softkey.Spoil{Object: func([]byte) []byte { return softkey.CBOR(map[string]any{"x": make([]byte, maxAttestation)}) }}},
+		spoil: softkey.Spoil{Object: func(b []byte) []byte { // a map of four, of which the last is of no use
+			return slices.Concat([]byte{0xa4}, b[1:], softkey.CBOR("x"), softkey.CBOR(make([]byte, maxAttestation)))
+		}}},
+	{name: "13: the attestation object is CBOR: with a member that nobody knows", why: "",
+		spoil: softkey.Spoil{Object: func(b []byte) []byte { return slices.Concat([]byte{0xa4}, b[1:], softkey.CBOR("x"), []byte{0}) }}},
 	{name: "13: the attestation object is CBOR: authenticator data of 36 bytes", why: badAnswer,
 		spoil: softkey.Spoil{Data: func(b []byte) []byte { return b[:36] }}},
 	{name: "13: the attestation object is CBOR: authenticator data with something after it", why: badAnswer,

@@ -258,6 +258,23 @@ var mutations = []mutation{
 		"events/events.go", "if d.Analytics() && tx.Shed() {", "if tx.Shed() {",
 		"./events TestOnAStandbyWithoutRoomOnlyEventsThatProveNothingAreShed"},
 
+	// ---- passkeys ----
+	{"a passkey that a false page asked for opens",
+		"authenticators/passkeyrules.go", "slices.Contains(r.origins, c.Origin)", "slices.Contains(r.origins, c.Origin) || c.Origin != \"\"",
+		"./authenticators TestAnAssertionIsJudgedByTheStandard"},
+	{"a passkey that nobody unlocked stands for a password",
+		"authenticators/passkeyrules.go", "!verified || d.Flags.HasUserVerified()", "!verified || d.Flags.HasUserPresent()",
+		"./authenticators TestAnAssertionIsJudgedByTheStandard"},
+	{"a found key that is given a PIN is two proofs",
+		"authenticators/passkeynew.go", "Verified: verified && f.Verifies", "Verified: verified",
+		"./authenticators TestWhatAnAssertionProves"},
+	{"the copy of a key opens",
+		"authenticators/passkeysql.go", "(counter < $2 OR counter = 0 AND $2 = 0)", "counter <= $2",
+		"./authenticators TestTheCounterOnlyGoesUp"},
+	{"a key that anybody made passes for a maker's",
+		"authenticators/passkeymds.go", "GetValidateTrustAnchor(context.Context) bool           { return true }", "GetValidateTrustAnchor(context.Context) bool           { return false }",
+		"./authenticators TestAttestationByPolicy"},
+
 	// ---- the command line ----
 	{"a password of the configuration is shown",
 		"cmd/gatehouse/config_docs.go", "return u.Redacted()", "return u.String()",
