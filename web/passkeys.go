@@ -125,6 +125,17 @@ func (r *Request) passkeyView(v flow.View, f Form) (Page, error) {
 	return page, nil
 }
 
+// Title is the catalogue key of what is set up.
+func (p Enrol) Title() string {
+	switch {
+	case p.NoApp:
+		return "enrol.title-passkey"
+	case p.Passkey != nil:
+		return "enrol.title-both"
+	}
+	return "enrol.title"
+}
+
 // offerPasskey adds to the page of an enrolment what policy lets be set up there.
 func (r *Request) offerPasskey(page Enrol, out flow.Outcome) Enrol {
 	page.NoApp = !offers(out.View, "totp")

@@ -313,7 +313,7 @@ func (p Oops) about() about {
 
 func (p Enrol) about() about {
 	a := door("enrol", p.failed())
-	if p.Account {
+	if a.title = Say(p.Title()); p.Account {
 		a.nav = "authenticators"
 	}
 	return a

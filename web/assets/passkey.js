@@ -121,6 +121,7 @@ class Ask {
     const page = document.forms[0]
     const fields = { answer: answerOf({ rawId: made.rawId, type: made.type, response: made.response, extensions: made.getClientExtensionResults() }), challenge: this.challenge }
     for (const name of ['attempt', 'return', 'zone', 'email']) fields[name] = this.root.querySelector(`[name=${name}]`)?.value ?? page?.elements[name]?.value
+    if (this.root.querySelector('[name=remember]')?.checked) fields.remember = 'yes'
     const form = document.createElement('form')
     form.method = 'post'
     form.action = this.data.to
