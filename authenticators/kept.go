@@ -79,6 +79,7 @@ type Shown struct {
 	Secret    seal.Secret // a password, a code; for a passkey the browser's answer, JSON
 	Challenge []byte      // what a passkey was asked to sign
 	Verified  bool        // a passkey must have verified its holder
+	Alone     bool        // nobody was named before: a passkey must name its owner (WebAuthn L3 §7.2 step 6)
 	Now       time.Time
 }
 
@@ -106,7 +107,7 @@ const (
 	HintUsed   = "totp.hint.used"   // this code opened a door already; wait for the next
 
 	HintTokenUsed  = "token.hint.used"  // of a hardware token: used already, or older than one that was; press again
-	HintTokenAgain = "token.hint.again" // … right, but too far away: press once more and type both codes in a row
+	HintTokenAgain = "token.hint.again" // … right, but too far away: press twice more and type both codes in a row
 )
 
 // UsedHint is the hint for a code that somebody else used first.

@@ -18,6 +18,7 @@ type gotRow struct {
 	why   string
 	as    PasskeySort // as what the passkey was added; "" is a passkey
 	weak  bool        // verification of the holder is not demanded
+	alone bool        // nobody said before who they are
 	key   func(*softkey.Key)
 	then  func(*softkey.Key)                          // what became of the key after it was added
 	kept  func(t *testing.T, c Credential) Credential // what became of what is kept
@@ -74,6 +75,9 @@ var gotRows = []gotRow{
 	{name: "6: the user is the owner: a user handle that is cut off", why: badUser,
 		spoil: reply(func(_, r map[string]any) { r["userHandle"] = UserHandle(ana)[:8] })},
 	{name: "6: the user is the owner: none is given by a key that is not discoverable", why: "", weak: true, as: SortSecurityKey},
+	{name: "6: the user is the owner: none is given, and nobody was named before", why: badUser, alone: true,
+		spoil: reply(func(_, r map[string]any) { delete(r, "userHandle") })},
+	{name: "6: the user is the owner: it is given, and nobody was named before", why: "", alone: true},
 	{name: "6: the user is the owner: null is none", why: "", spoil: reply(func(_, r map[string]any) { r["userHandle"] = nil })},
 	{name: "7: client data, authenticator data and signature are there: no signature", why: badAnswer,
 		spoil: softkey.Spoil{Signature: func([]byte) []byte { return nil }}},
@@ -187,7 +191,11 @@ func TestAnAssertionIsJudgedByTheStandard(t *testing.T) {
 			if row.kept != nil {
 				c = row.kept(t, c)
 			}
-			v := judged(t, r, answer, !row.weak, c)
+			v, err := passkeyChecker{r}.Check(t.Context(), Kept{Account: ana, Credentials: []Credential{c}},
+				Shown{Secret: answer, Challenge: question, Verified: !row.weak, Alone: row.alone, Now: noon})
+			if err != nil {
+				t.Fatal(err)
+			}
 			if v.Hint.Reason != row.why || v.OK != (row.why == "") {
 				t.Fatalf("ok %v because of %q, want %q", v.OK, v.Hint.Reason, row.why)
 			}

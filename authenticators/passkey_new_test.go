@@ -83,6 +83,12 @@ var newRows = []newRow{
 		spoil: softkey.Spoil{Bytes: func([]byte) []byte { return nil }}},
 	{name: "3: the response is that of a registration: base64 with padding", why: badAnswer,
 		spoil: reply(func(a, _ map[string]any) { a["id"] = a["id"].(string) + "=" })},
+	{name: "3: the response is that of a registration: base64 over two lines", why: badAnswer,
+		spoil: reply(func(a, _ map[string]any) { a["id"] = a["id"].(string)[:4] + "\n" + a["id"].(string)[4:] })},
+	{name: "3: the response is that of a registration: base64 with bits left over", why: badAnswer, spoil: reply(func(a, _ map[string]any) {
+		given := a["id"].(string) // 43 letters for 32 bytes: the last two bits say nothing
+		a["id"] = given[:42] + string(rune(given[42]+1))
+	})},
 	{name: "4: the client's extension outputs are read: credProps of the wrong type", why: badAnswer,
 		spoil: reply(func(a, _ map[string]any) {
 			a["clientExtensionResults"] = map[string]any{"credProps": map[string]any{"rk": "yes"}}

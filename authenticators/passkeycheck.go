@@ -48,7 +48,7 @@ func (p passkeyChecker) Check(_ context.Context, kept Kept, shown Shown) (Verdic
 func (r *Relying) judge(g gotAnswer, c Credential, f PasskeyFacts, shown Shown) string {
 	return firstOf(
 		func() string { return unless(usable(c, shown.Now), badState) },
-		func() string { return unless(g.ownedBy(c), badUser) }, // step 6
+		func() string { return unless(g.ownedBy(c, shown.Alone), badUser) }, // step 6
 		func() string { return r.clientIs(g.client, "webauthn.get", shown.Challenge) },
 		func() string { return r.dataIs(g.data, shown.Verified) },
 		func() string { return unless(g.data.Flags.HasBackupEligible() == f.BackupEligible, badEligibility) }, // 19
@@ -87,10 +87,10 @@ func readGot(raw string) (g gotAnswer, ok bool) {
 }
 
 // ownedBy: a user handle that is there is the owner's. A key that is not
-// discoverable gives none.
-func (g gotAnswer) ownedBy(c Credential) bool {
+// discoverable gives none, which is enough where the owner was named before.
+func (g gotAnswer) ownedBy(c Credential, alone bool) bool {
 	h := g.answer.Response.UserHandle
-	return len(h) == 0 || bytes.Equal(h, handleOf(c.Account))
+	return len(h) == 0 && !alone || bytes.Equal(h, handleOf(c.Account))
 }
 
 func (g gotAnswer) signedBy(cose []byte) bool {

@@ -241,7 +241,7 @@ func (f *Flow) checkPasskey(ctx context.Context, a attempt, kept authenticators.
 		return authenticators.Verdict{}, err
 	}
 	return f.Auth.Check(ctx, proof.Passkey, kept,
-		authenticators.Shown{Secret: in.Secret, Challenge: challenge, Verified: a.At == Password, Now: f.Now()})
+		authenticators.Shown{Secret: in.Secret, Challenge: challenge, Verified: a.At == Password, Alone: in.Challenge != "", Now: f.Now()})
 }
 
 // passwordDue says why a password must be replaced before a session that a passkey
