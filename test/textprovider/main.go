@@ -67,7 +67,11 @@ func (p *provider) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /2010-04-01/Accounts/AC/Messages.json", p.misbehaving(p.message))
 	mux.HandleFunc("POST /2010-04-01/Accounts/AC/Calls.json", p.misbehaving(p.call))
-	mux.HandleFunc("GET /2010-04-01/Accounts/AC.json", p.misbehaving(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"sid":"AC"}`) }))
+	mux.HandleFunc("GET /2010-04-01/Accounts/AC.json", p.misbehaving(func(w http.ResponseWriter, r *http.Request) {
+		if p.knows(w, r) {
+			fmt.Fprint(w, `{"sid":"AC"}`)
+		}
+	}))
 	mux.HandleFunc("POST /hook", p.misbehaving(p.hook))
 	mux.HandleFunc("POST /behave", func(_ http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
