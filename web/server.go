@@ -77,6 +77,7 @@ type Server struct {
 	Phones     *Phones                 // nil: this house sends no text messages
 	Passkeys   *Passkeys               // nil: this house takes none
 	Tokens     TokenKeeper             // of manage too; nil: hardware tokens cannot be added
+	Accept     Accepter                // of manage too; nil: there are no pages about accepted authenticators
 	Choose     authenticators.Chooser  // as in flow.Flow, for the meter
 	Life       sessions.Policy         // of sessions, as in the checker
 	Place      func(netip.Addr) string // words for where an address is, "" when not known; nil = never known

@@ -329,6 +329,7 @@ var done = map[string]bool{
 	"ended": true, "ended-others": true, "codes": true, "address-asked": true,
 	"address-changed": true, "resent": true, "phone-held": true, "phone-removed": true, "kept-both": true, "paired": true, "forgotten": true, "added-passkey": true, "added-key": true,
 	"added-token": true, "resync": true,
+	"accept-set": true, "accept-roll-out": true, "accept-reverted": true,
 }
 
 // Done turns the name in ?done=name into the sentence "done.<name>", or nil

@@ -102,7 +102,7 @@ func (s *server) build() error {
 	}
 	site, err := web.New(web.Server{
 		Origin: s.l.Origin, OtherHosts: s.options.hosts, Proxies: s.l.Proxies, Keys: s.keys, Flow: s.flow, Door: s.flow, Sessions: s.sessions,
-		Manage: s.manage, Tokens: s.manage, Moves: s.manage, Passkeys: s.forPages(), Phones: s.phonePages(), Choose: s.choose, Life: s.sessions.Policy, Metrics: s.metrics, Log: s.slog, Now: s.now, Rand: rand.Reader,
+		Manage: s.manage, Accept: s.manage, Tokens: s.manage, Moves: s.manage, Passkeys: s.forPages(), Phones: s.phonePages(), Choose: s.choose, Life: s.sessions.Policy, Metrics: s.metrics, Log: s.slog, Now: s.now, Rand: rand.Reader,
 		Place: where.of, Product: s.l.Product, Demo: s.options.mode == "demo", SecurityContact: s.l.Security,
 		Condition: s.knowing.condition, Approvals: s.approvals(),
 	})

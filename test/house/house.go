@@ -248,7 +248,7 @@ func (h *House) build(node id.Node) {
 		submit = o.WrapFlow(h, submit)
 	}
 	h.Web, err = web.New(web.Server{Origin: Origin, Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Keys: keys, Flow: submit, Door: h.Flow,
-		Sessions: h.Sessions, Life: o.Life, Manage: h.Manage, Tokens: h.Manage, Moves: h.Manage, Passkeys: passkeys, Phones: h.phonePages(), Choose: choose, Metrics: web.NewMetrics("test", nil), Log: logger,
+		Sessions: h.Sessions, Life: o.Life, Manage: h.Manage, Accept: h.Manage, Tokens: h.Manage, Moves: h.Manage, Passkeys: passkeys, Phones: h.phonePages(), Choose: choose, Metrics: web.NewMetrics("test", nil), Log: logger,
 		Now: h.Clock.Now, Rand: rand.Reader})
 	must(t, err)
 	h.Web.Approvals = h.approvals()
