@@ -237,7 +237,7 @@ func orElse(err, otherwise error) error {
 }
 
 func (m *Manage) addDevice(ch change, p pairing, d authenticators.PushDevice, t authenticators.TOTP) error {
-	c, err := d.Credential(p.Account, p.ID, ch.tx.Now())
+	c, err := d.Credential(p.Account, p.ID, t.MadeAt.Add(time.Microsecond)) // the newer of the two, so that it is asked first
 	if err != nil {
 		return err
 	}

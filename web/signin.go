@@ -139,6 +139,7 @@ func (r *Request) submitNew(in flow.Input) (flow.Outcome, error) {
 
 // goOn leads to the page of the next step, or in.
 func (r *Request) goOn(out flow.Outcome) error {
+	out = r.askAtOnce(out)
 	if out.Next == flow.Done {
 		r.SetSession(out.Ticket)
 		if out.Trusted != "" {
@@ -175,6 +176,18 @@ func problem(why *flow.Refusal, field string) *Problem {
 func (p *Problem) wrongCode(key string) {
 	if p != nil && p.Code == fault.WrongCode {
 		p.Sentence = Say(key)
+	}
+}
+
+// explained adds to a wrong code the usual reasons, where nothing better is known,
+// and the article about them.
+func (p *Problem) explained() {
+	if p == nil || p.Code != fault.WrongCode {
+		return
+	}
+	p.Help = "wrong-code"
+	if p.Hint == nil {
+		p.Hint = Say("code.causes")
 	}
 }
 
@@ -257,7 +270,9 @@ func (r *Request) stepView(page flow.Step, out flow.Outcome, note *Text) (Page, 
 	}
 	switch page {
 	case flow.Code:
-		return Code{Form: form(FieldCode), Email: v.Email, Ways: waysFrom(page, v), Fresh: fresh, Reset: v.Purpose == flow.Reset}, nil
+		f := form(FieldCode)
+		f.Problem.explained()
+		return Code{Form: f, Email: v.Email, Ways: waysFrom(page, v), Fresh: fresh, Reset: v.Purpose == flow.Reset}, nil
 	case flow.Recovery:
 		f := form(FieldCode)
 		f.Problem.wrongCode("recovery.wrong")

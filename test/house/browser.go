@@ -114,8 +114,8 @@ func (r Reply) Says(code string) Reply {
 	return r
 }
 
-// send passes a request through the whole server.
-func (b *Browser) send(method, path, contentType, body string, headers ...string) Reply {
+// request is what the browser sends.
+func (b *Browser) request(method, path, contentType, body string, headers ...string) *http.Request {
 	r := httptest.NewRequest(method, Origin+path, strings.NewReader(body))
 	r.TLS = nil
 	r.RemoteAddr = "127.0.0.1:4711"
@@ -137,6 +137,12 @@ func (b *Browser) send(method, path, contentType, body string, headers ...string
 	if len(jar) > 0 {
 		r.Header.Set("Cookie", strings.Join(jar, "; "))
 	}
+	return r
+}
+
+// send passes a request through the whole server.
+func (b *Browser) send(method, path, contentType, body string, headers ...string) Reply {
+	r := b.request(method, path, contentType, body, headers...)
 	w := httptest.NewRecorder()
 	b.House.Web.ServeHTTP(w, r)
 	res := w.Result()
