@@ -139,8 +139,11 @@ func (p Enrol) Title() string {
 // offerPasskey adds to the page of an enrolment what policy lets be set up there.
 func (r *Request) offerPasskey(page Enrol, out flow.Outcome) Enrol {
 	page.NoApp = !offers(out.View, "totp")
+	if !offers(out.View, "passkey") {
+		return page
+	}
 	who, err := r.Who()
-	if err != nil || !offers(out.View, "passkey") {
+	if err != nil {
 		return page
 	}
 	if page.Passkey = r.askPasskey(out.Attempt, who); page.Passkey != nil {
