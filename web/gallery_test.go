@@ -50,7 +50,8 @@ func pictures(t testing.TB) []picture {
 	in := out
 	in.Person = &Person{Name: "Ana Moreira", Email: "ana@harbour.example", Organisation: "Harbour Books", Console: true}
 	in.Idle = &Idle{Until: galleryNow.Add(30 * time.Minute), Absolute: galleryNow.Add(12 * time.Hour), Warn: 2 * time.Minute}
-	return append(append(append(atTheDoor(out), inTheHouse(t, in)...), movingPictures(out, in)...), acceptPictures(in)...)
+	all := append(append(append(atTheDoor(out), inTheHouse(t, in)...), movingPictures(out, in)...), acceptPictures(in)...)
+	return append(all, passkeyPictures(t, out, in)...)
 }
 
 func atTheDoor(out Frame) []picture {
