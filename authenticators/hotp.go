@@ -80,7 +80,7 @@ func CheckHOTP(c Credential, typed seal.Secret, pairOnly bool, now time.Time) (p
 // matchHOTP compares a typed code, or two in a row, with the counters from
 // hotpBehind before the next one to hotpAhead after it. Of several matches the
 // lowest that opens counts. What matches beyond the window opens nothing, and is
-// told: the next code together with it will be.
+// told: the next two together will.
 func matchHOTP(c Credential, typed seal.Secret) (matched, error) {
 	h, err := HOTPOf(c)
 	if err != nil {
@@ -155,10 +155,10 @@ func HOTPAt(algorithm string, secret seal.Secret, counter int64, digits int) (se
 // AcceptHOTP spends the counter that a proof showed, and with two codes in a row
 // the one before: by (an attempt or session id) gets it or, when somebody was first
 // or the token is gone, false. The next counter only ever grows, so that every
-// older code is over as well.
+// older code is over as well; it grows too when a code that is right was burnt.
 func AcceptHOTP(tx *store.Tx, p proof.Proof, by string) (bool, error) {
-	if free, err := takeSteps(tx, p, by); err != nil || !free {
-		return false, err
+	if !takeSteps(tx, p, by) {
+		return false, nil
 	}
 	now := store.Micros(tx.Now())
 	raised, err := one(tx.Exec(`UPDATE credentials SET counter = $2, last_used_at = $3, version = version + 1, node = $4
@@ -169,37 +169,33 @@ func AcceptHOTP(tx *store.Tx, p proof.Proof, by string) (bool, error) {
 	return useSteps(tx, p, by)
 }
 
-// takeSteps reserves what a proof shows among the nodes (store.Tx.Take). With two
-// codes in a row the first may be one that was just refused with HintTokenAgain,
-// and so is nobody's; that it was never accepted, the counter says.
-func takeSteps(tx *store.Tx, p proof.Proof, by string) (bool, error) {
-	if p.Pair {
-		before, err := usersOf(tx, p.Authenticator, p.Step-1)
-		if err != nil || len(before) > 0 && before[0] != Burnt {
-			return false, err
-		}
-		if len(before) == 0 && !tx.Take("totp_used", by, p.Authenticator, p.Step-1) {
-			return false, nil
+// takeSteps reserves what a proof shows among the nodes (store.Tx.Take).
+func takeSteps(tx *store.Tx, p proof.Proof, by string) bool {
+	for _, step := range stepsOf(p) {
+		if !tx.Take("totp_used", by, p.Authenticator, step) {
+			return false
 		}
 	}
-	return tx.Take("totp_used", by, p.Authenticator, p.Step), nil
-}
-
-// usersOf is who used a step up: one, or nobody yet.
-func usersOf(tx *store.Tx, authenticator string, step int64) ([]string, error) {
-	return store.Column[string](tx, `SELECT used_by FROM totp_used WHERE authenticator = $1 AND step = $2`, authenticator, step)
+	return true
 }
 
 // useSteps writes what was taken: the natural key lets no two stores give the same
-// step away unnoticed.
+// step away unnoticed. false: one of them was used, or burnt, before.
 func useSteps(tx *store.Tx, p proof.Proof, by string) (bool, error) {
-	now := store.Micros(tx.Now())
-	if p.Pair {
-		if _, err := tx.Exec(`INSERT INTO totp_used (authenticator, step, used_by, made_at, node) VALUES ($1, $2, $3, $4, $5)
-			ON CONFLICT (authenticator, step) DO NOTHING`, p.Authenticator, p.Step-1, by, now, tx.Node()); err != nil {
+	for _, step := range stepsOf(p) {
+		fresh, err := one(tx.Exec(`INSERT INTO totp_used (authenticator, step, used_by, made_at, node) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (authenticator, step) DO NOTHING`, p.Authenticator, step, by, store.Micros(tx.Now()), tx.Node()))
+		if err != nil || !fresh {
 			return false, err
 		}
 	}
-	return one(tx.Exec(`INSERT INTO totp_used (authenticator, step, used_by, made_at, node) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (authenticator, step) DO NOTHING`, p.Authenticator, p.Step, by, now, tx.Node()))
+	return true, nil
+}
+
+// stepsOf lists the steps or counters that a proof uses up.
+func stepsOf(p proof.Proof) []int64 {
+	if p.Pair {
+		return []int64{p.Step - 1, p.Step}
+	}
+	return []int64{p.Step}
 }
