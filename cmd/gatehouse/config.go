@@ -94,18 +94,18 @@ type Settings struct {
 	MailFrom     string `key:"mail.from" kind:"mailbox" example:"Gatehouse <login@example.com>" why:"The sender people see. Use your own domain, or it looks like phishing."`
 	MailFolder   string `key:"mail.folder" kind:"dir" why:"Instead of sending, write mails to this folder. For trying things out: whoever can read it can sign in as anybody."`
 
-	TextKind       string   `section:"Text messages and calls" key:"text.first.kind" oneof:"twilio,hook" why:"Who carries codes by text message and call, the weakest way to sign in. twilio: anybody who speaks Twilio’s REST interface. hook: a program of your own, called with signed JSON (docs/phones.md). Empty: none are sent. A policy must accept sms or voice besides."`
-	TextURL        string   `key:"text.first.url" kind:"http" why:"hook: where your program is called. twilio: empty means https://api.twilio.com."`
-	TextAccount    string   `key:"text.first.account" why:"twilio: the account, AC and 32 letters."`
-	TextSecret     string   `key:"text.first.secret_file" kind:"secretfile" why:"A file that holds the auth token (twilio), or the secret that calls are signed with, whsec_ and base64 (hook)."`
-	TextFrom       string   `key:"text.first.from" why:"twilio: the number that messages come from, or a messaging service (MG and 32 letters)."`
-	TextCaller     string   `key:"text.first.caller" why:"twilio: the number that calls. Empty: text.first.from."`
-	Text2Kind      string   `key:"text.second.kind" oneof:"twilio,hook" why:"The same, used when the first fails. Empty: none."`
-	Text2URL       string   `key:"text.second.url" kind:"http" why:"As text.first.url."`
-	Text2Account   string   `key:"text.second.account" why:"As text.first.account."`
-	Text2Secret    string   `key:"text.second.secret_file" kind:"secretfile" why:"As text.first.secret_file."`
-	Text2From      string   `key:"text.second.from" why:"As text.first.from."`
-	Text2Caller    string   `key:"text.second.caller" why:"As text.first.caller."`
+	TextKind       string   `section:"Text messages and calls" key:"text.kind" oneof:"twilio,hook" why:"Who carries codes by text message and call, the weakest way to sign in. twilio: anybody who speaks Twilio’s REST interface. hook: a program of your own, called with signed JSON (docs/phones.md). Empty: none are sent. A policy must accept sms or voice besides."`
+	TextURL        string   `key:"text.url" kind:"http" why:"hook: where your program is called. twilio: empty means https://api.twilio.com."`
+	TextAccount    string   `key:"text.account" why:"twilio: the account, AC and 32 letters."`
+	TextSecret     string   `key:"text.secret_file" kind:"secretfile" why:"A file that holds the auth token (twilio), or the secret that calls are signed with, whsec_ and base64 (hook)."`
+	TextFrom       string   `key:"text.from" why:"twilio: the number that messages come from, or a messaging service (MG and 32 letters)."`
+	TextCaller     string   `key:"text.caller" why:"twilio: the number that calls. Empty: text.from."`
+	Text2Kind      string   `key:"text.second_kind" oneof:"twilio,hook" why:"The same, used when the first fails. Empty: none."`
+	Text2URL       string   `key:"text.second_url" kind:"http" why:"As text.url."`
+	Text2Account   string   `key:"text.second_account" why:"As text.account."`
+	Text2Secret    string   `key:"text.second_secret_file" kind:"secretfile" why:"As text.secret_file."`
+	Text2From      string   `key:"text.second_from" why:"As text.from."`
+	Text2Caller    string   `key:"text.second_caller" why:"As text.caller."`
 	TextCountries  []string `key:"text.countries" kind:"country" example:"[PT, ES]" why:"The countries whose numbers may be kept and are sent codes, by their two letters (ISO 3166-1). All others are refused: there are numbers that earn money by being called."`
 	TextHome       string   `key:"text.home" kind:"country" example:"PT" why:"The country whose numbers people may type without its prefix. Empty: they always type it."`
 	TextVoIP       bool     `key:"text.voip" default:"false" why:"Take numbers of Internet telephony too. They are easy to have in masses. Premium and shared-cost numbers are never taken."`

@@ -28,6 +28,9 @@ type provider struct {
 	name, kind, url, account, secretFile, from, caller string
 }
 
+// key is how the settings of a provider begin.
+func (p provider) key() string { return either(p.name == "second", "text.second_", "text.") }
+
 func (l *Loaded) providers() []provider {
 	var all []provider
 	for _, p := range []provider{
@@ -59,10 +62,10 @@ func (l *Loaded) textBudgets() texts.Budgets {
 // checkTexts finds settings of text messages that cannot work together.
 func (l *Loaded) checkTexts() {
 	if l.Text2Kind != "" && l.TextKind == "" {
-		l.wrong("text.second.kind", "text.second is asked when text.first fails; set text.first.kind too")
+		l.wrong("text.second_kind", "the second provider is asked when the first fails; set text.kind too")
 	}
 	for _, p := range l.providers() {
-		l.checkProvider(p, "text."+p.name+".")
+		l.checkProvider(p, p.key())
 	}
 	if l.TextKind != "" && len(l.TextCountries) == 0 && !l.broken["text.countries"] {
 		l.wrong("text.countries", "text.countries is empty, so no number could be kept; name the countries your people live in, as in [PT, ES]")
@@ -198,10 +201,11 @@ func textWhy(class outbox.Class) string {
 }
 
 func textFix(name string, class outbox.Class) string {
+	key := provider{name: name}.key()
 	if class == outbox.NotAllowed {
-		return "put the right secret into text." + name + ".secret_file, and check text." + name + ".account"
+		return "put the right secret into " + key + "secret_file, and check " + key + "account"
 	}
-	return "check text." + name + ".url, and what the provider says of itself; until then the other one is used, if there is one"
+	return "check " + key + "url, and what the provider says of itself; until then the other one is used, if there is one"
 }
 
 // TextCommand tries text messages out.
@@ -227,7 +231,7 @@ func (c *TextTest) Run(ctx context.Context, p *program) error {
 			return err
 		}
 		if len(all) == 0 {
-			return next(errors.New("nobody sends text messages here"), "set text.first.kind: gatehouse config docs")
+			return next(errors.New("nobody sends text messages here"), "set text.kind: gatehouse config docs")
 		}
 		failed := 0
 		for _, one := range all {

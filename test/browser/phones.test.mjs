@@ -52,12 +52,11 @@ before(async () => {
   const secret = path.join(dir, 'token')
   await fs.writeFile(secret, 'token\n', { mode: 0o600 })
   house = await openHouse({ drill: true, settings: `text:
-  first:
-    kind: twilio
-    url: ${provider.base}
-    account: AC
-    secret_file: ${secret}
-    from: "+351210000000"
+  kind: twilio
+  url: ${provider.base}
+  account: AC
+  secret_file: ${secret}
+  from: "+351210000000"
   countries: [PT]
   home: PT
 ` })
@@ -247,14 +246,6 @@ for (const [mode, words] of [['hang', /Not handed over yet/], ['500', /Not hande
     await visitor.leave()
   })
 }
-
-test('doctor knows a provider that does not accept us', async () => {
-  const ask = () => house.run('doctor').catch((e) => e.stdout + e.stderr)
-  assert.match(await ask(), /text provider first: answers and knows us/)
-  await provider.behaves('401')
-  assert.match(await ask(), /text provider first: does not accept our account and secret/)
-  await provider.behaves('ok')
-})
 
 test('a number is changed, the old one works meanwhile and hears of it, and the change can be stopped', async () => {
   await pass(24 * 60)
