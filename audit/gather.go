@@ -107,8 +107,8 @@ func (p *picture) readCodes(tx *store.Tx) (err error) {
 	for _, app := range kept.TOTP {
 		p.apps = append(p.apps, app.ID)
 	}
-	for _, token := range kept.Of(authenticators.KindHOTP) {
-		p.apps = append(p.apps, token.ID)
+	for _, c := range append(kept.Of(authenticators.KindHOTP), kept.Of(authenticators.KindPasskey)...) {
+		p.apps = append(p.apps, c.ID)
 	}
 	if err == nil && kept.Recovery != nil {
 		p.set, p.setMade = kept.Recovery.ID, kept.Recovery.MadeAt
@@ -181,10 +181,11 @@ func distinct[T comparable](all []T) []T {
 	return kept
 }
 
-// codesOf are the one-time codes among a session's proofs.
+// codesOf are the one-time codes among a session's proofs, and the counts of
+// passkeys that count.
 func codesOf(s sessions.Session) (all []proof.Proof) {
 	for _, f := range s.Proofs {
-		if f.Method == proof.TOTP || f.Method == proof.HOTP || f.Method == proof.RecoveryCode {
+		if f.Method == proof.TOTP || f.Method == proof.HOTP || f.Method == proof.RecoveryCode || f.Method == proof.Passkey && f.Step > 0 {
 			all = append(all, f)
 		}
 	}

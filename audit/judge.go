@@ -223,6 +223,8 @@ func (p *picture) tried() (found []Finding) {
 		switch {
 		case (e.Kind == events.SignInRefused || e.Kind == events.FreshRefused) && e.Data["method"] == "password" && e.MadeAt.After(p.now.Add(within-p.r.Name.Per)):
 			refused["password"]++
+		case e.Kind == events.SignInRefused && e.Data["method"] == "passkey" && e.MadeAt.After(p.now.Add(within-p.r.Code.Per)):
+			refused["code"]++
 		case e.Kind == events.CodeRefused && e.Data["purpose"] != "enrol" && e.MadeAt.After(p.now.Add(within-p.r.Code.Per)):
 			refused["code"]++
 		}

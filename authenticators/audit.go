@@ -21,10 +21,10 @@ type Use struct {
 const Burnt = "nobody"
 
 // StepsUsed lists the codes used up of the apps and tokens that an account holds
-// now, from a moment on.
+// now, and the counts of its passkeys, from a moment on.
 func StepsUsed(tx *store.Tx, account id.Account, from time.Time) ([]Use, error) {
 	return uses(tx, `SELECT u.authenticator, u.step, u.used_by, u.made_at FROM totp_used u
-		WHERE u.made_at >= $2 AND u.authenticator IN (SELECT id FROM totp WHERE account = $1 UNION ALL SELECT id FROM credentials WHERE account = $1 AND kind = 'hotp')
+		WHERE u.made_at >= $2 AND u.authenticator IN (SELECT id FROM totp WHERE account = $1 UNION ALL SELECT id FROM credentials WHERE account = $1 AND kind IN ('hotp', 'passkey'))
 		ORDER BY u.authenticator, u.step`, account, store.Micros(from))
 }
 

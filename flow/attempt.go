@@ -153,6 +153,8 @@ func next(a attempt, f facts) Step {
 		return Done
 	case f.canMeet(a) && (a.Purpose == Fresh || !gaveUp(a)):
 		return f.second(a)
+	case !password && f.hasPassword:
+		return Password // a passkey alone is not what is asked of them; with the password, something else may be
 	}
 	return f.enrols(a) // what they hold is no longer enough: they add what is
 }

@@ -35,6 +35,8 @@ func TestNext(t *testing.T) {
 		return []proof.Proof{how}
 	}
 	keys := facts{hasPassword: true, need: access.Default(), ways: []Way{{Step: Passkey, Method: proof.Passkey}, {Step: Code, Method: proof.TOTP}, {Step: Recovery, Method: proof.RecoveryCode}}}
+	appsOnly := full
+	appsOnly.need.Methods = []proof.Method{proof.TOTP}
 	strict := access.Default()
 	strict.Resistant = true
 	strictKeys, strictApp := keys, full
@@ -84,6 +86,8 @@ func TestNext(t *testing.T) {
 
 		{"a passkey that verified its holder is enough by itself", attempt{Proofs: key(proof.Proof{Verified: true})}, keys, Done},
 		{"one that was only touched is not", attempt{Proofs: key(proof.Proof{})}, keys, Password},
+		{"where passkeys are not accepted, one leads to the password", attempt{Proofs: key(proof.Proof{Verified: true})}, appsOnly, Password},
+		{"and from there to what is", attempt{Proofs: shown(proof.Password)}, appsOnly, Code},
 		{"after the password, the way used last is asked for", attempt{Proofs: shown(proof.Password)}, keys, Passkey},
 		{"and a touch is enough", attempt{Proofs: append(shown(proof.Password), key(proof.Proof{})...)}, keys, Done},
 		{"a leaked password is replaced after a passkey too", attempt{Proofs: key(proof.Proof{Verified: true})}, keys.but("compromised", false), NewPassword},

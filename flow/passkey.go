@@ -382,7 +382,7 @@ func (f *Flow) enrolPasskey(ctx context.Context, in Input) (Outcome, error) {
 		return Outcome{}, err
 	}
 	key.ID, key.Name = id.Derive[id.Authenticator](string(a.ID), "passkey"), authenticators.PasskeyName(key, in.Name)
-	shown.Authenticator, shown.Version = string(key.ID), 1
+	shown.Authenticator, shown.Version, shown.Step = string(key.ID), 1, 0 // nothing is used up: its counter is kept with it
 	a.Enrolled.Passkey, a.Enrolled.Name, a.Enrolled.Proof = &key, key.Name, shown
 	return f.showCodes(a, in.Who)
 }

@@ -145,6 +145,10 @@ func describePasskey(c authenticators.Credential, a *Authenticator) {
 		return
 	}
 	a.Kind = wordOf(f.Sort)
+	if c.State == authenticators.StateCloned {
+		a.Off = Say("authenticators.cloned-why")
+		return
+	}
 	kept := "one"
 	switch {
 	case f.BackedUp:
@@ -155,9 +159,6 @@ func describePasskey(c authenticators.Credential, a *Authenticator) {
 	a.Facts = append(a.Facts, Fact{*Say("authenticators.kept"), *Say("authenticators.kept-" + kept)})
 	if f.AttestedAs != "" {
 		a.Facts = append(a.Facts, Fact{*Say("authenticators.model"), *Say("authenticators.model-is", "model", f.AttestedAs)})
-	}
-	if c.State == authenticators.StateCloned {
-		a.Off = Say("authenticators.cloned-why")
 	}
 }
 

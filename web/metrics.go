@@ -114,7 +114,8 @@ func (m *Metrics) submitted(in flow.Input, out flow.Outcome, err error) {
 	case out.Refusal != nil:
 		outcome, reason = "refused", string(fault.Lookup(out.Refusal.Code).Code)
 	}
-	if in.Do == flow.ShowCode || in.Do == flow.ShowRecovery {
+	switch in.Do {
+	case flow.ShowCode, flow.ShowRecovery, flow.ShowPasskey, flow.ShowApproval, flow.ShowText:
 		m.challenges.WithLabelValues(string(in.Do), outcome).Inc()
 	}
 	if outcome == "success" && out.Next != flow.Done {
@@ -134,17 +135,20 @@ func factors(do flow.Action, t sessions.Ticket) (first, second string) {
 		switch p.Method {
 		case proof.Password:
 			first = string(p.Method)
-		case proof.TOTP, proof.HOTP, proof.RecoveryCode:
+		default:
 			second = string(p.Method)
 		}
+	}
+	if first == "" { // a passkey alone
+		first, second = second, ""
 	}
 	if len(t.Proofs) > 0 {
 		return first, second
 	}
 	switch do {
-	case flow.ShowPassword:
+	case flow.ShowPassword, flow.ShowPasskey:
 		return string(do), ""
-	case flow.ShowCode, flow.ShowRecovery:
+	case flow.ShowCode, flow.ShowRecovery, flow.ShowApproval, flow.ShowText:
 		return string(flow.ShowPassword), string(do)
 	}
 	return "", ""
