@@ -115,7 +115,7 @@ function clock() {
   picture.setAttribute('aria-hidden', 'true')
   const circle = (cls) => {
     const c = document.createElementNS(svg, 'circle')
-    for (const [k, v] of [['cx', 18], ['cy', 18], ['r', 15.5], ['class', cls], ['pathLength', 100]]) c.setAttribute(k, v)
+    for (const [k, v] of [['cx', 18], ['cy', 18], ['r', 15.5], ['class', cls], ['pathLength', 100], ['transform', 'rotate(-90 18 18)']]) c.setAttribute(k, v)
     picture.append(c)
     return c
   }
@@ -123,7 +123,7 @@ function clock() {
   const ring = circle('ring')
   const number = el('span', { 'aria-hidden': 'true' })
   const left = el('span', { class: 'unseen' })
-  return { clock: el('div', { class: 'clock' }, picture, number, left), ring, number, left }
+  return { clock: el('div', { class: 'clock' }, number, picture, left), ring, number, left }
 }
 
 function write(made, text) {
