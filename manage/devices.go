@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,14 +76,24 @@ func (m *Manage) noted(c Caller, note string) (p pairing, token string, err erro
 	return p, kept.Secret, err
 }
 
-const idBytes = 36
+const idBytes = 16
+
+// packed is an id as 16 bytes: every byte less makes the picture easier to scan.
+func packed(text string) ([]byte, error) { return hex.DecodeString(strings.ReplaceAll(text, "-", "")) }
+
+func unpacked(b []byte) string {
+	h := hex.EncodeToString(b)
+	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+}
 
 func (m *Manage) sealPairing(p pairing, until time.Time) (string, error) {
 	raw, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(p.Secret.Reveal())
-	if err != nil {
+	own, err1 := packed(string(p.ID))
+	account, err2 := packed(string(p.Account))
+	if err := errors.Join(err, err1, err2); err != nil {
 		return "", err
 	}
-	return m.Keys.SealToken(seal.Pairing, "", until, []byte(string(p.ID)+string(p.Account)+string(raw)))
+	return m.Keys.SealToken(seal.Pairing, "", until, slices.Concat(own, account, raw))
 }
 
 func (m *Manage) openPairing(token string) (p pairing, err error) {
@@ -92,7 +104,7 @@ func (m *Manage) openPairing(token string) (p pairing, err error) {
 	if err != nil {
 		return p, fault.New(fault.PairingSpent, err)
 	}
-	return pairing{ID: id.Authenticator(raw[:idBytes]), Account: id.Account(raw[idBytes : 2*idBytes]),
+	return pairing{ID: id.Authenticator(unpacked(raw[:idBytes])), Account: id.Account(unpacked(raw[idBytes : 2*idBytes])),
 		Secret: seal.Secret(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(raw[2*idBytes:]))}, nil
 }
 

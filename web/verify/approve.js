@@ -67,7 +67,10 @@ async function run(device) {
     } catch (why) {
       if (why.code === 'not-signed-in' || why.code === 'attempt-expired') r.ticket = undefined
       else if (why.code === 'device-unknown') { if (await gone(r)) return; wait = 1500 }
-      else { offline(why.code !== undefined || !navigator.onLine ? true : wait > 2000); wait = Math.min(wait * 2, 15_000) }
+      else {
+        if (why.code === undefined && !['TypeError', 'AbortError', 'TimeoutError'].includes(why.name) || why.stack?.includes('draw')) console.warn('questions:', why)
+        offline(why.code !== undefined || !navigator.onLine ? true : wait > 2000); wait = Math.min(wait * 2, 15_000)
+      }
     }
     await Promise.race([pause(wait), new Promise((done) => { r.wake = done })])
   }
