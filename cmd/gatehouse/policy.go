@@ -79,7 +79,12 @@ func (c *PolicyDryRun) Run(ctx context.Context, p *program) error {
 		case c.JSON:
 			return printImpactJSON(p.out, impact)
 		}
+		all, err := h.manage.Policies(ctx)
+		if err != nil {
+			return err
+		}
 		printChange(p.out, plan.name(s.Key()), plan.is.Wants(), plan.then.Wants())
+		printTogether(p.out, all, s, plan.then.Wants(), h.now())
 		printImpact(p.out, impact)
 		fmt.Fprintf(p.out, "\nNothing was changed. To apply it: gatehouse policy set%s%s\n", c.policyTerms.flags(), c.policyScope.flags())
 		return nil
@@ -173,8 +178,13 @@ func (h *house) changes(ctx context.Context, p *program, w manage.PolicyWish, ve
 	if w.Version = is.Version; version >= 0 {
 		w.Version = version
 	}
+	all, err := h.manage.Policies(ctx)
+	if err != nil {
+		return err
+	}
 	who := name(w.Scope.Key())
 	printChange(p.out, who, is.Wants(), then.Wants())
+	printTogether(p.out, all, w.Scope, then.Wants(), h.now())
 	impact, err := h.weighed(ctx, p, then)
 	if err != nil {
 		return err

@@ -176,6 +176,27 @@ func printChange(w io.Writer, who string, is, then *access.Requirement) {
 	printTerms(w, []column{show("now", is), show("then", then)})
 }
 
+// printTogether says where the rules for everybody are stricter than those of a
+// scope: those hold.
+func printTogether(w io.Writer, all []access.Policy, s access.Scope, then *access.Requirement, now time.Time) {
+	usual := access.Default()
+	for _, p := range all {
+		if p = p.Settled(now); p.Scope == (access.Scope{}) && p.Terms != nil {
+			usual = *p.Terms
+		}
+	}
+	if s == (access.Scope{}) || then == nil || access.Strictest(usual, *then).Same(*then) {
+		return
+	}
+	together := access.Strictest(usual, *then)
+	fmt.Fprintln(w, "\nThe rules for everybody are stricter here, and hold:")
+	for _, r := range rules {
+		if says := r.show(together); says != r.show(then.Normal()) {
+			fmt.Fprintf(w, "  %s: %s\n", r.name, says)
+		}
+	}
+}
+
 // printImpact prints the numbers, then at most so many names.
 func printImpact(w io.Writer, i manage.Impact) {
 	c := words.For("en")
