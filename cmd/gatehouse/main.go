@@ -40,6 +40,8 @@ type commands struct {
 	Demo  DemoCommand  `cmd:"" group:"Start" help:"Try it now: a complete sign-in with five people, made on first run. Needs nothing."`
 	Serve ServeCommand `cmd:"" group:"Start" help:"Serve people, as the configuration says."`
 
+	Code CodeCommand `cmd:"" group:"Start" help:"Show the codes of your account on this computer: an authenticator app for people without a phone."`
+
 	ConfigCmd ConfigCommand  `cmd:"" name:"config" group:"Set up" help:"Check and explain the configuration."`
 	Keys      KeysCommand    `cmd:"" group:"Set up" help:"Make, renew and list the keys."`
 	Peers     PeersCommand   `cmd:"" group:"Set up" help:"Ask the other nodes of this installation how they are."`
