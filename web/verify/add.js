@@ -2,6 +2,7 @@
 // words and a person says yes.
 import { account, clean, read } from './otp.js'
 import { $, called, el, modal, problem, say, show, t } from './ui.js'
+import { follow } from './app.js'
 import * as list from './list.js'
 import { isPacket, isRequest } from './export.js'
 import { cameraTrouble } from './move.js'
@@ -35,9 +36,27 @@ const stage = (name) => {
   if (name !== 'look') { stop?.(); stop = null }
 }
 
+// The part after # of a link to this app here, as the account page shows it in a QR;
+// of another installation it is no business of ours.
+function ownLink(text) {
+  let url
+  try { url = new URL(text.trim()) } catch { return null }
+  const [, kind, value] = /^#(otpauth|pair)=(.+)$/s.exec(url.hash) ?? []
+  if (!kind || !/^\/verify\/?$/.test(url.pathname)) return null
+  if (url.origin !== location.origin) throw Object.assign(new Error(), { key: 'verify.bad.elsewhere', fill: { host: url.host } })
+  return { kind, value: decodeURIComponent(value) }
+}
+
 // Takes a text from wherever it came. False when it was refused.
 function take(text, extra) {
   try {
+    const own = ownLink(text)
+    if (own?.kind === 'pair') {
+      $('add').close()
+      follow(own)
+      return true
+    }
+    if (own) return take(own.value)
     if (isRequest(text) || isPacket(text)) throw Object.assign(new Error(), { key: 'verify.bad.move-here' })
     found = extra ? [account({ ...extra, secret: text })] : read(text)
     problem($('add-problem'))
