@@ -1,0 +1,172 @@
+// Moving to another phone, losing one, a second way in, and browsers that are
+// remembered: in a real browser, with oathtool for a phone.
+import assert from 'node:assert/strict'
+import test, { after, before } from 'node:test'
+import { Phone, goodPassword, openHouse } from './house.mjs'
+import { complaints } from './look.mjs'
+
+let house
+before(async () => {
+  house = await openHouse()
+  await house.run('policy', 'set', '--remember', '30d', '--yes')
+})
+after(() => house?.close())
+
+const moving = '/account/moving', done = '/account/moving/done', second = '/account/second'
+
+async function look(visitor, name) { assert.deepEqual(await complaints(visitor.page, name), []) }
+
+test('a new phone: set up while the old one works, checked, and the old one taken off', async () => {
+  const visitor = await house.visitor()
+  const { page } = visitor
+  const person = await visitor.join(await house.invite('Maya'), goodPassword())
+  await visitor.open('/account/authenticators')
+  await visitor.press(page.locator('main a[href="/account/moving"]'))
+  await visitor.at(moving)
+  await look(visitor, 'the choice')
+  await visitor.press(page.getByRole('link', { name: /new phone/i }).first())
+  await look(visitor, 'what is left behind')
+  assert.ok(await page.locator('[name=id]').isChecked(), 'the only one is ticked')
+  await visitor.press(page.locator('form.card button.main'))
+  await visitor.at(moving)
+  await look(visitor, 'the new one')
+  const key = await visitor.textKey()
+  await page.reload()
+  assert.equal(await visitor.textKey(), key, 'a reload shows another key')
+  const phone = new Phone((await visitor.readQR()).searchParams.get('secret'))
+  assert.equal(phone.secret, key)
+  await visitor.giveCode(await phone.wrong())
+  assert.match(await page.title(), /^Error:/)
+  await page.fill('[name=name]', 'The new one')
+  await visitor.giveCode(await phone.code())
+  await visitor.at(moving)
+  assert.match(await page.locator('h1').innerText(), /Take the old one off/)
+  await look(visitor, 'the old one goes')
+
+  // Left here: both work, and the account page reminds.
+  const elsewhere = await house.visitor()
+  await elsewhere.signIn(person)
+  assert.match(await elsewhere.page.locator('.reminder').first().innerText(), /begun to move/)
+  await look(elsewhere, 'reminded')
+  await elsewhere.leave()
+
+  await visitor.open(moving)
+  await visitor.giveCode(await person.phone.code())
+  assert.match(await page.locator('.problem').innerText(), /comes from the old one/)
+  await look(visitor, 'a code of the old one')
+  await visitor.giveCode(await phone.code())
+  await visitor.at(done)
+  await look(visitor, 'the end')
+  assert.match(await page.locator('main').innerText(), /The new one[\s\S]*10 left/)
+  const before = await house.visitor()
+  await before.open('/signin')
+  await before.giveName(person.email, person.password)
+  await before.giveCode(await person.phone.code())
+  assert.match(await before.page.title(), /^Error:/, 'the old phone still opens')
+  await before.giveCode(await phone.code())
+  await before.at('/account')
+  await before.leave()
+  await visitor.leave()
+})
+
+test('a lost phone: in with a recovery code, helped on, and the finder stays out', async () => {
+  const first = await house.visitor()
+  const person = await first.join(await house.invite('Nils'), goodPassword())
+  await first.leave()
+  const visitor = await house.visitor()
+  const { page } = visitor
+  await visitor.open('/signin')
+  await visitor.giveName(person.email, person.password)
+  await visitor.press(page.locator('.cant a[href="/signin/recovery"]'))
+  await visitor.giveCode(person.codes[0])
+  await visitor.at('/account')
+  await visitor.press(page.getByRole('link', { name: 'Set up another phone' }))
+  await look(visitor, 'what was on the phone')
+  await visitor.press(page.locator('form.card button.main'))
+  const phone = new Phone(await visitor.textKey())
+  await look(visitor, 'the new one, after a loss')
+  await visitor.giveCode(await phone.code())
+  await visitor.at(done)
+  const finder = await house.visitor()
+  await finder.open('/signin')
+  await finder.giveName(person.email, person.password)
+  await finder.giveCode(await person.phone.code())
+  assert.match(await finder.page.title(), /^Error:/)
+  await finder.leave()
+  await visitor.leave()
+})
+
+test('a second way in is offered after the first, by keyboard it can be put off', async () => {
+  const visitor = await house.visitor()
+  const { page } = visitor
+  await visitor.toEnrolment(await house.invite('Olga'), goodPassword())
+  await visitor.giveCode(await new Phone(await visitor.textKey()).code())
+  await visitor.at('/signin/codes')
+  await page.check('[name=confirmed]')
+  await visitor.send('[name=confirmed]')
+  await visitor.at(second)
+  await look(visitor, 'a second way in')
+  for (const link of await page.locator('.glance a').all()) {
+    const answer = await page.request.get(new URL(await link.getAttribute('href'), house.origin).href)
+    assert.equal(answer.status(), 200, 'an offer leads nowhere')
+  }
+  await page.getByRole('button', { name: 'Later' }).focus()
+  await page.keyboard.press('Enter')
+  await visitor.at('/account')
+  assert.match(await page.locator('.reminder').innerText(), /only way/)
+  await visitor.leave()
+})
+
+test('a remembered browser asks for the password alone, is listed, and can be forgotten', async () => {
+  const visitor = await house.visitor()
+  const { page } = visitor
+  const person = await visitor.join(await house.invite('Pia'), goodPassword())
+  const out = () => visitor.press(page.locator('form[action="/signout"] button').first())
+  await out()
+  await visitor.open('/signin')
+  await visitor.giveName(person.email, person.password)
+  await visitor.at('/signin/code')
+  await look(visitor, 'a code, and a box to tick')
+  await page.getByLabel(/Do not ask again/).check()
+  await visitor.giveCode(await person.phone.code())
+  await visitor.at('/account')
+  await out()
+  await visitor.open('/signin')
+  await visitor.giveName(person.email, person.password)
+  await visitor.at('/account')
+  await visitor.open('/account/password')
+  await visitor.at('/fresh')
+  await visitor.open('/account/sessions')
+  assert.match(await page.locator('main').innerText(), /Remembered browsers[\s\S]*Chrome on/)
+  await look(visitor, 'sessions and remembered browsers')
+  await visitor.press(page.locator('form[action="/account/remembered"] button').first())
+  assert.doesNotMatch(await page.locator('main').innerText(), /Remembered browsers/)
+  await out()
+  await visitor.open('/signin')
+  await visitor.giveName(person.email, person.password)
+  await visitor.at('/signin/code')
+  await visitor.leave()
+  const owner = await house.visitor() // looks after others: always asked
+  await owner.open('/signin')
+  await owner.giveName(house.person('owner').email, house.person('owner').password)
+  await owner.at('/signin/code')
+  assert.equal(await owner.page.locator('[name=remember]').count(), 0)
+  await owner.leave()
+})
+
+test('without script: the guide from beginning to end', async () => {
+  const visitor = await house.visitor()
+  const person = await visitor.join(await house.invite('Quin'), goodPassword())
+  const storageState = await visitor.context.storageState()
+  await visitor.leave()
+  const plain = await house.visitor({ storageState, javaScriptEnabled: false })
+  await plain.open(moving + '?why=switch')
+  await plain.page.check('[name=id]')
+  await plain.press(plain.page.locator('form.card button.main'))
+  const phone = new Phone(await plain.textKey())
+  await plain.giveCode(await phone.code())
+  await plain.giveCode(await phone.code())
+  await plain.at(done)
+  assert.notEqual(phone.secret, person.phone.secret)
+  await plain.leave()
+})
