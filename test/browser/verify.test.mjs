@@ -864,3 +864,18 @@ test('somebody new: the QR of the enrolment page is read by Verify from a pictur
   await desk.at('/signin/codes')
   await desk.leave()
 })
+
+test('somebody without a phone: the enrolment page opens Verify in the same browser, and its code opens the account', async () => {
+  const desk = await house.visitor()
+  await desk.toEnrolment(await house.invite('Dora'), goodPassword())
+  const [app] = await Promise.all([desk.context.waitForEvent('page'), desk.page.click('a[href^="/verify/#otpauth="]')])
+  await app.waitForSelector('#add-check:visible')
+  assert.equal(new URL(app.url()).hash, '')
+  await app.click('#add-yes')
+  await app.waitForSelector('.token')
+  const code = await shown(app, (await titles(app))[0])
+  await app.close()
+  await desk.giveCode(code)
+  await desk.at('/signin/codes')
+  await desk.leave()
+})
