@@ -43,6 +43,7 @@ const (
 	KeyMissing           Check = "key-missing"
 	KeyForged            Check = "key-forged"
 	EventForged          Check = "event-forged"
+	ApprovalForged       Check = "approval-forged" // an answer of a phone whose signature does not stand, or says something else
 	Orphan               Check = "orphan"          // a row of an account that is not there
 	NotHandedOver        Check = "not-handed-over" // an event of a standby without a hand-over
 	RecordedTwice        Check = "recorded-twice"  // one step of a node recorded under two ids
@@ -103,7 +104,7 @@ const page = 200
 // something is wrong; what is wrong stands in the report.
 func (a *Audit) Run(ctx context.Context) (Report, error) {
 	r := &run{Audit: a, ctx: ctx, from: a.Now().Add(-memory), undone: map[id.Session]Undone{}}
-	for _, step := range []func() error{r.readUndone, r.readMails, r.everyAccount, r.orphans, r.handOvers, r.compare} {
+	for _, step := range []func() error{r.readUndone, r.readMails, r.everyAccount, r.approvals, r.orphans, r.handOvers, r.compare} {
 		if err := step(); err != nil {
 			return r.report, err
 		}

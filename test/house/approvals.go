@@ -283,3 +283,10 @@ func (s *streamed) text() string {
 	defer s.mu.Unlock()
 	return s.b.String()
 }
+
+// Subscribes brings the server the push address that the device has now.
+func (d *Device) Subscribes() Reply {
+	text := manage.SubscribeText(id.Authenticator(d.ID), d.ticket, d.Push)
+	return d.API("/verify/subscription", map[string]any{"device_id": d.ID, "ticket": d.ticket, "signature": d.Sign(text),
+		"endpoint": d.Push.Endpoint, "p256dh": d.Push.P256dh, "auth": d.Push.Auth, "server": d.Push.Server})
+}
