@@ -262,11 +262,12 @@ func TestAFirstPasskeyInPlaceOfAnApp(t *testing.T) {
 		must(t, err)
 		ana.API("/signin/enrol-passkey", map[string]any{"answer": string(answer)}).Asks("recovery-codes")
 		key = house.NewKey(false)
+		key.Alg = softkey.RS256 // as Windows makes them: the longest
 		answer, err = key.Create(asked.Options, house.Origin)
 		must(t, err)
 		ana.Attempt = r.Field("attempt") // the step before: nothing of the other one is left
 		codes := ana.API("/signin/enrol-passkey", map[string]any{"answer": string(answer)}).Asks("recovery-codes")
-		if n := len(ana.Attempt); n > 3900 {
+		if n := len(ana.Attempt); n > 3700 {
 			t.Errorf("the attempt takes %d bytes of a cookie", n)
 		}
 		ana.Keeps(codes.List("recovery_codes"))
