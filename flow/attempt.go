@@ -57,6 +57,7 @@ type attempt struct {
 type enrolment struct {
 	ID      id.Authenticator           `json:"i"`
 	Secret  string                     `json:"s"`           // of the app that is offered
+	How     authenticators.Making      `json:"h,omitzero"`  // how it makes its codes
 	Passkey *authenticators.Credential `json:"k,omitempty"` // set up instead of an app
 	Offers  []proof.Method             `json:"o,omitempty"` // what may be set up here
 	Name    string                     `json:"n"`
@@ -159,6 +160,10 @@ func next(a attempt, f facts) Step {
 	return f.enrols(a) // what they hold is no longer enough: they add what is
 }
 
+// WhyNotAccepted is View.Why of somebody who sets up something, though they hold
+// something: a policy does not accept it, or all that it accepts is lost.
+const WhyNotAccepted = "not-accepted"
+
 // gaveUp tells whether a recovery code was shown: whoever does that says that the
 // others are out of reach. Where the code is not enough by itself, asking for those
 // would be a dead end; they set up a new one, through a mailed link.
@@ -234,10 +239,15 @@ func (f *Flow) view(a attempt) View {
 	case a.At.asksSecond():
 		v.Ways, v.Asked, v.Push = a.Ways, a.Asked, a.Push
 		v.Other = otherSteps(a)
+	case a.At == LinkSent && len(a.Ways) > 0:
+		v.Why = WhyNotAccepted
 	case a.At == Enrol:
+		if len(a.Ways) > 0 {
+			v.Why = WhyNotAccepted
+		}
 		v.Offers = a.Enrolled.Offers
 		v.Secret = seal.Secret(a.Enrolled.Secret)
-		v.URI = seal.Secret(authenticators.KeyURI(f.Product, a.Email, v.Secret))
+		v.URI = a.Enrolled.How.New("", v.Secret, f.Now()).KeyURI(f.Product, a.Email)
 	case a.At == RecoveryCodes:
 		for _, c := range a.Enrolled.Codes {
 			v.Codes = append(v.Codes, seal.Secret(c))

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"gatehouse/access"
+	"gatehouse/flow"
 	"gatehouse/manage"
 	"gatehouse/proof"
 	"gatehouse/words"
@@ -111,9 +112,13 @@ func acceptRoom(title string, failed bool) about {
 	return about{template: name, title: Say(title), nav: "accept", failed: failed}
 }
 
-// Facts are the rules of terms, for a list.
-func (r AcceptRules) Facts() []AcceptFact  { return acceptFacts(r.Terms) }
-func (w AcceptWay) Facts() []AcceptFact    { return acceptFacts(w.Terms) }
+// Facts are the rules, for a list.
+func (r AcceptRules) Facts() []AcceptFact { return acceptFacts(r.Terms) }
+
+// Facts are the rules that are being brought in.
+func (w AcceptWay) Facts() []AcceptFact { return acceptFacts(w.Terms) }
+
+// Facts are the rules of the preset.
 func (p AcceptPreset) Facts() []AcceptFact { return acceptFacts(p.Terms) }
 
 // AcceptFact is one rule and what it says.
@@ -164,8 +169,12 @@ type AcceptMethod struct {
 
 // Methods lists every method, and which of them terms accept so that it can be
 // enough.
-func (r AcceptRules) Methods() []AcceptMethod  { return acceptMethods(r.Terms) }
-func (w AcceptWay) Methods() []AcceptMethod    { return acceptMethods(w.Terms) }
+func (r AcceptRules) Methods() []AcceptMethod { return acceptMethods(r.Terms) }
+
+// Methods is as that of AcceptRules.
+func (w AcceptWay) Methods() []AcceptMethod { return acceptMethods(w.Terms) }
+
+// Methods is as that of AcceptRules.
 func (p AcceptPreset) Methods() []AcceptMethod { return acceptMethods(p.Terms) }
 
 func acceptMethods(terms access.Requirement) (all []AcceptMethod) {
@@ -217,4 +226,12 @@ func cohortText(name string) *Text {
 		return Say(key)
 	}
 	return Say("accept.first.named", "name", name)
+}
+
+// ledBy says on the pages of a sign-in why something has to be set up.
+func ledBy(v flow.View, f Form) Form {
+	if v.Why == flow.WhyNotAccepted && f.Note == nil {
+		f.Note = Say("accept.led")
+	}
+	return f
 }

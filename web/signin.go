@@ -284,13 +284,13 @@ func (r *Request) stepView(page flow.Step, out flow.Outcome, note *Text) (Page, 
 	case flow.Text:
 		return r.textView(v, form(FieldCode))
 	case flow.LinkSent:
-		return LinkSent{Form: form(""), Kind: LinkEnrol, Email: v.Email, Minutes: int(accounts.Enrol.Life().Minutes()), Resend: true}, nil
+		return LinkSent{Form: ledBy(v, form("")), Kind: LinkEnrol, Email: v.Email, Minutes: int(accounts.Enrol.Life().Minutes()), Resend: true}, nil
 	case flow.NewPassword:
 		return NewPassword{Form: form(FieldPassword), Email: v.Email, Policy: r.server.Choose.Policy, First: v.Purpose == flow.Invitation, Why: v.Why}, nil
 	case flow.Enrol:
 		f := form(FieldCode)
 		f.Problem.wrongCode("enrol.wrong")
-		return r.offerPasskey(Enrol{Form: f, Email: v.Email, Key: v.Secret.Reveal(), URI: v.URI.Reveal(), Name: r.Text(FieldName)}, out), nil
+		return r.offerPasskey(Enrol{Form: ledBy(v, f), Email: v.Email, Key: v.Secret.Reveal(), URI: v.URI.Reveal(), Name: r.Text(FieldName)}, out), nil
 	case flow.RecoveryCodes:
 		return RecoveryCodes{Form: form(FieldConfirmed), Email: v.Email, Codes: reveal(v.Codes), MadeAt: r.server.Now(), Origin: r.server.Origin}, nil
 	}

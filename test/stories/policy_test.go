@@ -126,7 +126,9 @@ func TestAStricterPolicyIsTriedOnPaperRolledOutAndLeadsEverybodyThrough(t *testi
 		// From the day on: password, what he has, a link by mail, a passkey, in.
 		h.Clock.Set(o.Due.By)
 		ben.ShowsPassword().Asks("totp")
-		ben.ShowsCode(ben.NextCode()).Asks("link-sent")
+		if why := ben.ShowsCode(ben.NextCode()).Asks("link-sent").Field("why"); why != "not-accepted" {
+			t.Errorf("he is not told why: %q", why)
+		}
 		ben.OpensLink(outbox.EnrolLink).Asks("enrol-totp")
 		ben.API("/signin/enrol-totp", map[string]any{"code": "123456", "name": "Another app"}).Says("not-accepted")
 		key := setsUpPasskey(ben)
