@@ -42,7 +42,7 @@ func (v view) Banner() *Text {
 // unable says what an outage means at an address: there, it is no bare "we cannot
 // check this". nil when the condition explains nothing.
 func (c Condition) unable(path string) *Text {
-	signIn := strings.HasSuffix(path, "/signin") || strings.HasSuffix(path, "/code") || strings.HasSuffix(path, "/totp") || strings.HasSuffix(path, "n/passkey") || strings.HasSuffix(path, "h/passkey") ||
+	signIn := strings.HasSuffix(path, "/signin") || strings.HasSuffix(path, "/code") || strings.HasSuffix(path, "/totp") || strings.HasSuffix(path, "/signin/passkey") || path == "/fresh/passkey" ||
 		strings.HasSuffix(path, "/recovery") || strings.HasSuffix(path, "/signin/recovery-code")
 	switch {
 	case signIn && c.SignInsFail:

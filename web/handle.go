@@ -105,7 +105,7 @@ func (r *Request) Words() *words.Catalogue {
 func (r *Request) Submit(in flow.Input) (flow.Outcome, error) {
 	in.Brought = r.brought
 	out, err := r.server.Flow.Submit(r.Context(), in)
-	if err == nil && out.Refusal == nil && in.Do == flow.ShowPassword {
+	if err == nil && out.Refusal == nil && (in.Do == flow.ShowPassword || in.Do == flow.ShowPasskey) {
 		r.dropCookie(r.server.cookies.wait) // whoever is inside waits no more
 	}
 	r.server.Metrics.submitted(in, out, err)
