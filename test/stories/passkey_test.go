@@ -394,3 +394,74 @@ func TestSomebodyElsesPasskeyIsNoSecondProof(t *testing.T) {
 		ana.ShowsPasskey(mine).Asks("done")
 	})
 }
+
+// Every answer that is not what was asked for opens nothing, spends a try, and is
+// told in words that help.
+func TestWhatIsWrongWithAPasskeyIsToldAndOpensNothing(t *testing.T) {
+	house.Each(t, func(t *testing.T, h *house.House) {
+		ana, key := withPasskey(h, "Ana")
+		h.Dark()
+		client := func(name string, value any) softkey.Spoil {
+			return softkey.Spoil{Client: func(c map[string]any) { c[name] = value }}
+		}
+		for _, c := range []struct {
+			name  string
+			spoil softkey.Spoil
+			helps string // in the hint
+		}{
+			{"a page with another address", client("origin", "https://sign-in.harb0ur-books.example"), "address bar"},
+			{"our page inside another", client("crossOrigin", true), "window of its own"},
+			{"a key that did not verify its holder", softkey.Spoil{Auth: func(a *softkey.AuthData) { a.Flags &^= softkey.UV }}, "fingerprint, face or PIN"},
+			{"another question", client("challenge", strings.Repeat("A", 43)), "open for too long"},
+			{"the other ceremony", client("type", "webauthn.create"), ""},
+			{"somebody else's user handle", softkey.Spoil{Answer: func(_, response map[string]any) { response["userHandle"] = strings.Repeat("A", 22) }}, "not one of this account"},
+			{"a signature that is not", badly, ""},
+		} {
+			h.Clock.Forward(16 * time.Minute)
+			stranger := ana.Elsewhere("203.0.113.7")
+			r := stranger.ShowsPasskey(key, c.spoil).Says("wrong-passkey")
+			if !strings.Contains(r.Field("hint"), c.helps) || r.Field("hint") == "" {
+				t.Errorf("%s: the hint is %q", c.name, r.Field("hint"))
+			}
+			if stranger.Inside() != 401 {
+				t.Errorf("%s: inside", c.name)
+			}
+			asked := stranger.Get("/signin").Is(200).Asked()
+			page := stranger.Post("/signin/passkey", "challenge", asked.Challenge, "answer", ana.Answers(key, asked, c.spoil)).Is(401)
+			if !strings.Contains(page.Body, `name="password"`) || !strings.Contains(page.Body, "data-passkey") {
+				t.Errorf("%s: no way on", c.name)
+			}
+		}
+		h.Clock.Forward(16 * time.Minute)
+		ana.Elsewhere("203.0.113.7").SignsInByPasskey(key)
+	})
+}
+
+func TestADisabledAndALockedPersonStayOutWithTheirPasskeys(t *testing.T) {
+	house.Each(t, func(t *testing.T, h *house.House) {
+		ana, key := withPasskey(h, "Ana")
+		_, err := h.Manage.Lock(t.Context(), ana.Email, "asked", "operator")
+		must(t, err)
+		h.Dark()
+		ana.Attempt = ""
+		ana.ShowsPasskey(key).Says("wrong-passkey")
+		h.Light()
+		_, err = h.Manage.Unlock(t.Context(), ana.Email, "asked", "operator")
+		must(t, err)
+		ana.SignsInByPasskey(key)
+	})
+}
+
+// In the dark nothing is added or removed, and nobody is told that it was.
+func TestAPasskeyIsNotAddedOnAStandby(t *testing.T) {
+	house.Each(t, func(t *testing.T, h *house.House) {
+		ana := h.Person("Ana")
+		ana.SignsIn()
+		h.Dark()
+		key := house.NewKey(false)
+		h.OnPrimary(func() house.Reply { return ana.AddsPasskey("passkey", key) })
+		key = house.NewKey(false)
+		ana.AddsPasskey("passkey", key).Is(303)
+		ana.Elsewhere("203.0.113.7").SignsInByPasskey(key)
+	})
+}
