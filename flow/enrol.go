@@ -284,7 +284,7 @@ func (f *Flow) startEnrolment(a *attempt, need access.Requirement) error {
 		return err
 	}
 	secret, err := authenticators.NewTOTPSecret(random)
-	a.Enrolled = enrolment{ID: id.Derive[id.Authenticator](string(a.ID), "totp"), Secret: secret.Reveal(), Offers: a.Enrolled.Offers}
+	a.Enrolled = enrolment{ID: id.Derive[id.Authenticator](string(a.ID), "totp"), Secret: secret.Reveal(), How: f.Apps, Offers: a.Enrolled.Offers}
 	return err
 }
 
@@ -306,7 +306,7 @@ func (f *Flow) enrolCode(ctx context.Context, in Input) (Outcome, error) {
 		return f.outcome(a, in.Who, &Refusal{Code: fault.NotAccepted})
 	}
 	now := f.Now()
-	step, drift, ok, hint := authenticators.CheckNewTOTP(seal.Secret(a.Enrolled.Secret), in.Secret, now)
+	step, drift, ok, hint := a.Enrolled.How.New("", seal.Secret(a.Enrolled.Secret), now).CheckNew(in.Secret, now)
 	if !ok {
 		return f.enrolRefused(ctx, a, proof.TOTP, hint, in.Who)
 	}
@@ -450,7 +450,7 @@ func (f *Flow) keepSecond(tx *store.Tx, a attempt) error {
 		}
 		return err
 	}
-	t := authenticators.NewTOTP(a.Enrolled.Name, seal.Secret(a.Enrolled.Secret), tx.Now())
+	t := a.Enrolled.How.New(a.Enrolled.Name, seal.Secret(a.Enrolled.Secret), tx.Now())
 	t.ID, t.Account, t.LastStep, t.Drift = a.Enrolled.ID, a.Account, a.Enrolled.Proof.Step-1, a.Enrolled.Proof.Drift
 	if err := authenticators.AddTOTP(tx, f.Keys, t); err != nil {
 		return err

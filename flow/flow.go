@@ -179,14 +179,15 @@ type Flow struct {
 	Choose   authenticators.Chooser
 	Sessions *sessions.Checker
 	Limits   Limits
-	Gate     *Gate         // who may take a step now; nil lets everybody in
-	Pace     *limits.Pace  // sign-in steps of one network, so that nobody uses up Global alone; nil bounds nothing
-	Global   *rate.Limiter // sign-in steps of everybody on this node
-	AdminAge time.Duration // how old a standby may be for people who look after others; DefaultAdminAge when zero
-	Origin   string        // the configured public origin, the only source of links
-	Product  string        // the issuer shown in authenticator apps
-	Texts    Texter        // sends codes by text message and call; nil: none are sent
-	Bell     *Bell         // tells who waits here that a question was asked or answered; nil: they look for themselves
+	Gate     *Gate                 // who may take a step now; nil lets everybody in
+	Pace     *limits.Pace          // sign-in steps of one network, so that nobody uses up Global alone; nil bounds nothing
+	Global   *rate.Limiter         // sign-in steps of everybody on this node
+	AdminAge time.Duration         // how old a standby may be for people who look after others; DefaultAdminAge when zero
+	Origin   string                // the configured public origin, the only source of links
+	Product  string                // the issuer shown in authenticator apps
+	Apps     authenticators.Making // how new authenticator apps make their codes; empty is Usual
+	Texts    Texter                // sends codes by text message and call; nil: none are sent
+	Bell     *Bell                 // tells who waits here that a question was asked or answered; nil: they look for themselves
 	Now      func() time.Time
 	Rand     io.Reader
 	Slog     *slog.Logger

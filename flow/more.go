@@ -31,7 +31,7 @@ func (f *Flow) hintOf(tx *store.Tx, a attempt, v authenticators.Verdict, s secon
 			return v.Hint, err
 		}
 		if under && move.Secret != "" {
-			if _, _, ok, _ := authenticators.CheckNewTOTP(move.Secret, s.in.Secret, f.Now()); ok {
+			if _, _, ok, _ := f.Apps.New("", move.Secret, f.Now()).CheckNew(s.in.Secret, f.Now()); ok {
 				return authenticators.Hint{Key: authenticators.HintUnfinished}, nil
 			}
 		}

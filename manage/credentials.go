@@ -95,8 +95,8 @@ func (m *Manage) BeginTOTP(ctx context.Context, c Caller) (note string, secret, 
 	if secret, err = authenticators.NewTOTPSecret(m.Rand); err != nil {
 		return "", "", "", err
 	}
-	note, err = m.sealPending(c, pending{Kind: "totp", Secret: secret.Reveal()})
-	return note, secret, authenticators.KeyURI(m.Product, o.Account.Email, secret), err
+	note, err = m.sealPending(c, pending{Kind: "totp", Secret: secret.Reveal(), How: m.Apps})
+	return note, secret, m.Apps.New("", secret, m.Now()).KeyURI(m.Product, o.Account.Email), err
 }
 
 // ShowTOTP opens a note again, for a page that is drawn once more.
@@ -107,7 +107,7 @@ func (m *Manage) ShowTOTP(ctx context.Context, c Caller, note string) (secret, u
 	}
 	o, err := m.Overview(ctx, c)
 	secret = seal.Secret(p.Secret)
-	return secret, authenticators.KeyURI(m.Product, o.Account.Email, secret), err
+	return secret, p.How.New("", secret, m.Now()).KeyURI(m.Product, o.Account.Email), err
 }
 
 // ConfirmTOTP adds the app of a note once a code of it is right.
@@ -123,12 +123,12 @@ func (m *Manage) ConfirmTOTP(ctx context.Context, c Caller, note string, code se
 		return Result{Refusal: why}, err
 	}
 	now := m.Now()
-	step, drift, ok, hint := authenticators.CheckNewTOTP(seal.Secret(p.Secret), code, now)
+	step, drift, ok, hint := p.How.New("", seal.Secret(p.Secret), now).CheckNew(code, now)
 	if !ok {
 		err := m.recordRefused(ctx, c, events.CodeRefused, map[string]string{"reason": "wrong", "method": string(proof.TOTP), "purpose": "enrol"})
 		return Result{Refusal: &fault.Refusal{Code: fault.WrongCode, Hint: hint.Key, HintFields: hint.Fields()}}, err
 	}
-	t := authenticators.NewTOTP(authenticators.AppName(name), seal.Secret(p.Secret), now)
+	t := p.How.New(authenticators.AppName(name), seal.Secret(p.Secret), now)
 	t.ID, t.Account, t.LastStep, t.Drift = id.Derive[id.Authenticator](string(c.Ticket.Session), p.Secret), c.Ticket.Account, step, drift
 	return m.commit(ctx, c, "authenticator-changed", func(ch change) error {
 		if err := authenticators.AddTOTP(ch.tx, m.Keys, t); err != nil {

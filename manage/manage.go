@@ -41,7 +41,8 @@ type Manage struct {
 	Pace     *limits.Pace            // writes of one person, so that nobody takes the database from others; nil bounds nothing
 	Origin   string                  // the configured public origin, the only source of links
 	Product  string
-	Phones   *Phones // telephone numbers; nil: nobody may have one
+	Apps     authenticators.Making // how new authenticator apps make their codes; empty is Usual
+	Phones   *Phones               // telephone numbers; nil: nobody may have one
 	Now      func() time.Time
 	Rand     io.Reader
 	Nudge    func() // wakes the mail sender; never waits
@@ -331,9 +332,10 @@ func (m *Manage) May(ctx context.Context, c Caller, p access.Permission) (bool, 
 // pending is something shown to the person that does not count yet, sealed for
 // the session it belongs to.
 type pending struct {
-	Kind   string   `json:"k"`
-	Secret string   `json:"s,omitempty"`
-	Codes  []string `json:"c,omitempty"`
+	Kind   string                `json:"k"`
+	Secret string                `json:"s,omitempty"`
+	Codes  []string              `json:"c,omitempty"`
+	How    authenticators.Making `json:"h,omitzero"` // of an app's codes
 }
 
 // pendingLife is how long a person may take to scan a code or keep a list.

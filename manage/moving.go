@@ -173,7 +173,7 @@ func (m *Manage) MoveApp(ctx context.Context, c Caller) (secret, uri seal.Secret
 		return "", "", fault.New(fault.AttemptExpired, nil)
 	}
 	o, err := m.Overview(ctx, c)
-	return at.secret, authenticators.KeyURI(m.Product, o.Account.Email, at.secret), err
+	return at.secret, m.Apps.New("", at.secret, m.Now()).KeyURI(m.Product, o.Account.Email), err
 }
 
 // ArriveMove adds the app of a move once a code of it is right. The old ones go on
@@ -187,11 +187,11 @@ func (m *Manage) ArriveMove(ctx context.Context, c Caller, code seal.Secret, nam
 		return Result{Refusal: why}, err
 	}
 	now := m.Now()
-	step, drift, ok, hint := authenticators.CheckNewTOTP(secret, code, now)
+	step, drift, ok, hint := m.Apps.New("", secret, now).CheckNew(code, now)
 	if !ok {
 		return m.moveRefused(ctx, c, hint)
 	}
-	t := authenticators.NewTOTP(authenticators.AppName(name), secret, now)
+	t := m.Apps.New(authenticators.AppName(name), secret, now)
 	t.ID, t.Account, t.LastStep, t.Drift = id.Derive[id.Authenticator](string(c.Ticket.Account), secret.Reveal()), c.Ticket.Account, step, drift
 	return m.commit(ctx, c, "authenticator-changed", func(ch change) error {
 		move, under, err := authenticators.MoveOf(ch.tx, m.Keys, ch.account.ID)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gatehouse/authenticators"
+	"gatehouse/seal"
 	"gatehouse/words"
 )
 
@@ -140,6 +141,7 @@ func (p *Pages) funcs(c *words.Catalogue) template.FuncMap {
 		"tally":   tally,
 		"qr":      qr,
 		"otpauth": otpauth,
+		"making":  making,
 		"file":    func(f Frame, c RecoveryCodes) template.URL { return codesFile(say, f, c) },
 		"zones":   zones,
 		"days":    func(d time.Duration) int { return int((d + 24*time.Hour - 1) / (24 * time.Hour)) },
@@ -243,6 +245,15 @@ func otpauth(uri string) template.URL {
 		return ""
 	}
 	return template.URL(uri)
+}
+
+// making reads from a link how its codes are made, for people who type it all.
+func making(uri string) authenticators.TOTP {
+	_, app, err := authenticators.ParseKeyURI(seal.Secret(uri))
+	if err != nil {
+		return authenticators.NewTOTP("", "", time.Time{})
+	}
+	return app
 }
 
 // codesFile is the text file of recovery codes as a data: address, so that

@@ -69,6 +69,10 @@ type Settings struct {
 	PasskeyModels      []string `key:"passkeys.models" why:"With passkeys.attestation: required, the models that are taken, each by its AAGUID, such as ee882879-721c-4913-9775-3dfcce97072a. Empty: every model the metadata knows."`
 	PasskeyMDS         string   `key:"passkeys.mds_file" kind:"file" why:"The metadata of the FIDO Alliance (the MDS3 BLOB from mds3.fidoalliance.org) by which makers are known. Read at the start; fetch a new one every month."`
 
+	AppsHash   string        `section:"Authenticator apps" key:"apps.algorithm" default:"SHA1" oneof:"SHA1,SHA256,SHA512" why:"The hash that new authenticator apps make codes with. Google Authenticator and some others ignore anything but SHA1 and show wrong codes, and HMAC-SHA-1 is not weak for this."`
+	AppsDigits int           `key:"apps.digits" default:"6" range:"6..8" why:"Digits of a code of new apps. The same apps know only 6. Those that are set up already keep what they have."`
+	AppsPeriod time.Duration `key:"apps.period" default:"30s" range:"15s..120s" why:"How long a code of a new app is shown. The same apps know only 30s."`
+
 	Idle     time.Duration `section:"Sessions" key:"sessions.idle" default:"30m" range:"5m..24h" why:"A session nobody uses ends after this. Shorter protects shared computers, longer spares people who read."`
 	Absolute time.Duration `key:"sessions.absolute" default:"12h" range:"15m..30d" why:"A session ends after this whatever happens: one working day."`
 	Warn     time.Duration `key:"sessions.warn" default:"2m" range:"30s..30m" why:"How long before idling out the page says so and offers to stay. WCAG 2.2.1 asks for at least 20 s."`

@@ -109,12 +109,12 @@ func (h *house) openFlow() error {
 	h.flow = &flow.Flow{
 		Store: h.store, Keys: h.keys, Log: h.log, Auth: authenticators.New(h.hasher, h.keys), Choose: h.choose, Sessions: h.sessions,
 		Limits: l.limits(), Gate: h.gate, Pace: &limits.Pace{Max: l.NetworkRate}, Global: rate.NewLimiter(rate.Limit(l.GlobalRate), l.GlobalRate),
-		AdminAge: l.StandbyMaxAgeAdmin, Origin: l.Origin, Product: l.Product, Now: h.now, Rand: rand.Reader, Slog: h.slog, Nudge: h.deliver.Nudge,
+		AdminAge: l.StandbyMaxAgeAdmin, Origin: l.Origin, Product: l.Product, Apps: l.apps(), Now: h.now, Rand: rand.Reader, Slog: h.slog, Nudge: h.deliver.Nudge,
 	}
 	h.manage = &manage.Manage{
 		Store: h.store, Keys: h.keys, Log: h.log, Choose: h.choose, Sessions: h.sessions, MailNet: h.flow.Limits.MailNet,
 		Change: h.flow.Limits.Change, Guess: guessing(h.flow.Limits), Pace: &limits.Pace{Max: changesPerSecond},
-		Origin: l.Origin, Product: l.Product, Now: h.now, Rand: rand.Reader, Nudge: h.deliver.Nudge,
+		Origin: l.Origin, Product: l.Product, Apps: l.apps(), Now: h.now, Rand: rand.Reader, Nudge: h.deliver.Nudge,
 	}
 	return nil
 }

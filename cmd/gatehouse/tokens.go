@@ -12,6 +12,7 @@ import (
 
 	"github.com/mattn/go-isatty"
 
+	"gatehouse/authenticators"
 	"gatehouse/events"
 	"gatehouse/fault"
 	"gatehouse/flow"
@@ -24,6 +25,11 @@ import (
 // in, and for support.
 func guessing(l flow.Limits) manage.Guessing {
 	return manage.Guessing{Network: l.PerNetwork, Name: l.CodeName, Device: l.CodeDevice, Month: l.CodeMonth}
+}
+
+// apps is how new authenticator apps make their codes.
+func (l *Loaded) apps() authenticators.Making {
+	return authenticators.Making{Algorithm: l.AppsHash, Digits: l.AppsDigits, Period: int64(l.AppsPeriod / time.Second)}
 }
 
 // TokenCommand looks after hardware code tokens. What it does is recorded as the
