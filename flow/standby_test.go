@@ -188,7 +188,7 @@ func TestChangesWaitForThePrimaryWithASentence(t *testing.T) {
 	at := func(step Step) string {
 		a := o.begin(SignIn, Input{Who: who})
 		a.Account, a.Email, a.At, a.LinkKind = account, quayMail, step, accounts.Enrol
-		a.Enrolled = enrolment{ID: app.ID, Secret: app.Secret.Reveal()}
+		a.Enrolled = enrolment{ID: app.ID, Secret: app.Secret.Reveal(), Offers: access.Default().Enrols()}
 		sealed, err := o.seal(a, who)
 		if err != nil {
 			t.Fatal(err)
