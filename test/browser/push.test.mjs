@@ -90,6 +90,19 @@ const shot = async (who, name) => {
   await (who.page ?? who).screenshot({ path: path.join(keep, name + '.png') })
 }
 
+/** The picture of the documents: both screens as they stand, beside each other. */
+async function sideBySide(desk) {
+  await desk.page.emulateMedia({ colorScheme: 'light' })
+  await desk.page.setViewportSize({ width: 760, height: 780 })
+  await phone.evaluate(() => scrollTo(0, 0))
+  await shot(desk, 'desk'); await shot(phone, 'phone')
+  const [left, right] = await Promise.all(['desk', 'phone'].map(async (n) => 'data:image/png;base64,' + (await fs.readFile(path.join(keep, n + '.png'))).toString('base64')))
+  const wall = await (await house.browser()).newPage({ viewport: { width: 1240, height: 860 } })
+  await wall.setContent(`<style>body{margin:0;display:flex;gap:36px;padding:40px 30px;background:#dfe7e3;align-items:center;justify-content:center}img{border-radius:14px;box-shadow:0 10px 40px #0004}img+img{border-radius:30px;border:8px solid #16211f;box-sizing:content-box}</style><img src="${left}" height="780"><img src="${right}" height="780">`)
+  await wall.screenshot({ path: path.join(keep, 'push.png') })
+  await wall.close()
+}
+
 const digitsOn = (desk) => desk.page.locator('.number').innerText().then((t) => t.replace(/\D/g, ''))
 
 async function connect(desk, ana) {
@@ -105,7 +118,7 @@ async function connect(desk, ana) {
   await phone.goto(link)
   await seen('the question whether to connect', () => document.querySelector('#sure[open]') !== null)
   await phone.click('#sure-yes')
-  const code = await seen('a code in the app', () => document.querySelector('#tokens')?.innerText.match(/\b\d{3}\s?\d{3}\b/)?.[0])
+  const code = await seen('a code in the app', (email) => [...document.querySelectorAll('#tokens > li')].find((li) => li.innerText.includes(email))?.innerText.match(/\b\d{3}\s?\d{3}\b/)?.[0], ana.email)
   await desk.page.waitForFunction(() => document.getElementById('joined').classList.contains('good'))
   await shot(phone, 'paired-phone'); await shot(desk, 'paired-desk')
   await desk.giveCode(code.replace(/\D/g, ''))
@@ -148,7 +161,7 @@ test('one scan connects a phone, and two digits on it sign its owner in', { time
       const asked = await phone.evaluate(() => document.querySelector('.question').innerText)
       for (const part of ['Gatehouse', 'Harbour Books', ana.email, 'Chrome on Linux', '127.0.0.1']) assert.ok(asked.includes(part), `the phone does not say ${part}: ${asked}`)
       assert.deepEqual(await complaints(guest.page, 'waiting'), [])
-      await shot(guest, 'desk'); await shot(phone, 'phone')
+      if (keep) await sideBySide(guest)
     }
     if (i === 1) {
       await phone.type('.question input', digits === '10' ? '11' : '10')
@@ -172,5 +185,75 @@ test('one scan connects a phone, and two digits on it sign its owner in', { time
   assert.equal(headers.urgency, 'high')
   assert.equal(headers.ttl, '60')
   assert.match(headers.authorization, /^vapid t=/)
+  await desk.leave()
+})
+
+// Somebody who has the password, at a desk of their own.
+async function thief(ana, options = {}) {
+  const guest = await house.visitor({ viewport: { width: 1000, height: 780 }, ...options })
+  await guest.open('/signin')
+  await guest.page.fill('[name=email]', ana.email)
+  await guest.page.fill('[name=password]', ana.password)
+  return guest
+}
+
+test('three questions in ten minutes are the end, whoever asks', async () => {
+  const refused = await house.run('approve', 'ask', house.person('owner').email, '--application', 'Harbour Payroll', '--reference', 'run-11').then(() => '', (why) => String(why.stderr))
+  assert.match(refused, /three in ten minutes/)
+})
+
+test('an action that is read and signed, a push service that is down, and "not me"', { timeout: 240_000 }, async () => {
+  const ben = house.person('bookkeeper')
+  const desk = await house.signedIn('bookkeeper')
+  await connect(desk, ben)
+  const said = await house.run('approve', 'ask', ben.email, '--application', 'Harbour Payroll', '--reference', 'run-12', '--message', 'Payroll for November', '--detail', 'Payee=Rosa Lind', '--detail', 'Amount=12,400.00 EUR')
+  await seen('the action', () => document.querySelector('.question .detail') !== null)
+  const sheet = await phone.evaluate(() => document.querySelector('.question').innerText)
+  for (const part of ['Harbour Payroll', 'Rosa Lind', '12,400.00 EUR', 'Payroll for November']) assert.ok(sheet.includes(part), sheet)
+  await shot(phone, 'action-phone')
+  await phone.click('.question button.main')
+  const id = said.split(' ')[0]
+  const shown = await until('the signature', async () => { const s = JSON.parse(await house.run('approve', 'show', id)); return s.state === 'approved' && s })
+  assert.ok(shown.signature_stands && shown.shown.details[1].value === '12,400.00 EUR', JSON.stringify(shown))
+
+  service.mode = 500
+  const slow = await thief(ben)
+  const clicked = Date.now()
+  await slow.send('[name=password]')
+  await slow.page.locator('#unreached').waitFor({ state: 'visible', timeout: 10_000 })
+  console.log(`a push service that is down is told ${Date.now() - clicked} ms after the click`)
+  assert.ok(await slow.page.getByRole('link', { name: /code/ }).first().isVisible(), 'no other way')
+  await shot(slow, 'unreached')
+  await seen('the question all the same, by the open app', () => document.querySelector('.question input') !== null)
+  await phone.evaluate(() => [...document.querySelectorAll('.question [data-say=report]')].at(-1).click())
+  await seen('are you sure', () => document.querySelector('#sure[open]') !== null)
+  await shot(phone, 'report-phone')
+  await phone.click('#sure-yes')
+  await slow.page.waitForSelector('.problem')
+  await slow.page.getByRole('button', { name: 'Ask my phone again' }).click()
+  await slow.page.waitForFunction(() => document.querySelector('.problem')?.innerText.includes('did not ask your phone'))
+  await shot(slow, 'muted')
+  await house.mail(ben.email, (m) => /reported/i.test(m.subject))
+  await house.mail(house.person('security-admin').email, (m) => /not theirs/.test(m.subject))
+  service.mode = 'well'
+  await slow.leave()
+  await desk.leave()
+})
+
+test('the way without script', { timeout: 120_000 }, async () => {
+  const dana = house.person('developer')
+  const desk = await house.signedIn('developer')
+  await connect(desk, dana)
+  const plain = await thief(dana, { javaScriptEnabled: false })
+  await plain.page.locator('form button.main').click()
+  await plain.at('/signin/push')
+  const digits = await digitsOn(plain)
+  await seen('the question', () => document.querySelector('.question input') !== null)
+  await phone.type('.question input', digits)
+  await phone.click('.question button.main')
+  await seen('the answer taken', () => document.querySelector('.question') === null)
+  await plain.page.getByRole('button').filter({ hasText: /approved it|Continue/ }).click()
+  await plain.at('/account')
+  await plain.leave()
   await desk.leave()
 })
