@@ -66,4 +66,3 @@ func (m *Manage) recordForgotten(ch change, why string, c authenticators.Credent
 	}
 	return m.recordWith(ch, events.BrowserForgotten, data, more)
 }
-

@@ -54,6 +54,7 @@ func movingPictures(out, in Frame) []picture {
 		{"moved-poor", in, Moved{Things: one[:1], CodesLeft: 1}, ""},
 		{"second-first", out, Second{Form: Form{Return: "/account"}, First: true, Offers: offers}, ""},
 		{"second", out, Second{Offers: offers[:1]}, ""},
+		{"second-due", out, Second{By: "1 March 2027", Offers: offers[:2]}, ""},
 		{"profile-reminded", in, reminded, ""},
 		{"sessions-remembered", in, Sessions{Items: []Session{{ID: "0197a", Device: "Firefox on Windows", SignedInAt: galleryNow, SeenAt: galleryNow, This: true}}, Browsers: browsers}, ""},
 		{"code-remember", out, Code{Form: remember, Email: "ana@harbour.example", Ways: ways}, ""},

@@ -13,6 +13,7 @@ import (
 	"gatehouse/manage"
 	"gatehouse/proof"
 	"gatehouse/seal"
+	"gatehouse/words"
 )
 
 // Mover is what the pages of this file ask of manage.Manage.
@@ -74,7 +75,8 @@ type Moved struct {
 // POST /account/second with do=later.
 type Second struct {
 	Form
-	First  bool // they have just set up the first
+	First  bool   // they have just set up the first
+	By     string // from this day on their organisation asks for another than they have; "" for none
 	Offers []Way
 }
 
@@ -306,19 +308,38 @@ func (s *Server) secondPage(r *Request) error {
 		return err
 	}
 	back := orElse(returnPath(r.Query(FieldReturn)), "/account")
-	if len(m.about.Seconds) != 1 {
+	page := Second{Form: Form{Return: back}, Offers: s.offers(m)}
+	switch {
+	case m.about.Due != nil:
+		page.By = r.frame(m).day(m.about.Due.By)
+	case len(m.about.Seconds) == 1:
+		page.First = s.Now().Sub(m.about.Seconds[0].MadeAt) < time.Hour
+	default:
 		return r.Redirect(back)
 	}
-	made := m.about.Seconds[0].MadeAt
-	page := Second{Form: Form{Return: back}, First: s.Now().Sub(made) < time.Hour, Offers: s.offers(m)}
 	return r.Render(r.frame(m), page)
 }
 
-// offers are the pages where a second authenticator can be added, the best first.
+// day is a date as the reader's pages say it.
+func (f Frame) day(at time.Time) string {
+	c := f.Words
+	if c == nil {
+		c = words.For()
+	}
+	return f.local(c.Say, at).Day
+}
+
+// offers are the pages where a second authenticator can be added, the best first:
+// where others will be asked for soon, only what is enough then.
 func (s *Server) offers(m member) Ways {
 	var all Ways
-	for _, a := range s.addsFor(m.about) {
-		all = append(all, Way{a.Href, *Say("second." + a.Kind)})
+	for _, a := range adds {
+		if due := m.about.Due; due != nil && !due.Missing.Suffices(a.method) {
+			continue
+		}
+		if slices.Contains(s.addsFor(m.about), a.Add) {
+			all = append(all, Way{a.Href, *Say("second." + a.Kind)})
+		}
 	}
 	return all
 }
@@ -355,9 +376,12 @@ func (s *Server) reminders(r *Request, m member) []Reminder {
 	if err == nil && at.Why != "" {
 		all = append(all, Reminder{*Say("remind.moving"), "/account/moving", *Say("remind.moving-link")})
 	}
+	if due := m.about.Due; due != nil {
+		all = append(all, Reminder{*Say("remind.due", "day", r.frame(m).day(due.By)), "/account/second", *Say("remind.due-link")})
+	}
 	if _, recovered := proof.Find(m.caller.Ticket.Proofs, proof.RecoveryCode); recovered && at.Why == "" {
 		all = append(all, Reminder{*Say("remind.recovered", "n", m.about.RecoveryLeft), "/account/moving?why=lost", *Say("remind.recovered-link")})
-	} else if len(m.about.Seconds) == 1 && at.Why == "" {
+	} else if len(m.about.Seconds) == 1 && at.Why == "" && m.about.Due == nil {
 		all = append(all, Reminder{*Say("remind.second", "name", m.about.Seconds[0].Name), "/account/second", *Say("remind.second-link")})
 	}
 	return all
