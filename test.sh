@@ -95,6 +95,7 @@ install_what_is_missing() {
 	if needs browser "$@"; then
 		[[ " ${packages[*]} " == *" oathtool "* ]] || command -v oathtool >/dev/null || packages+=(oathtool)
 		[ -x /usr/bin/chromium ] || packages+=(chromium)
+		[ -x /usr/bin/firefox-esr ] || packages+=(firefox-esr)
 		node_is_enough || packages+=(nodejs)
 		command -v npm >/dev/null || packages+=(npm)
 		command -v zbarimg >/dev/null || packages+=(zbar-tools)

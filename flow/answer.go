@@ -13,6 +13,7 @@ import (
 	"gatehouse/events"
 	"gatehouse/fault"
 	"gatehouse/id"
+	"gatehouse/limits"
 	"gatehouse/outbox"
 	"gatehouse/seal"
 	"gatehouse/store"
@@ -39,6 +40,15 @@ type Given struct {
 
 // ErrSignature says that an answer is not signed by the device over what was asked.
 var ErrSignature = errors.New("flow: an answer with a signature that does not stand")
+
+// Paced bounds what devices of one network may ask of us, as it bounds everybody
+// who signs in: fault.Busy costs nobody anything.
+func (f *Flow) Paced(who Who) error {
+	if !f.Pace.Allow(limits.Network(who.Network), f.Now()) {
+		return fault.New(fault.Busy, nil)
+	}
+	return nil
+}
 
 // Answer takes a device's answer and tells what the question has come to:
 // approved, denied, wrong or reported. An answer that is not the device's, is about

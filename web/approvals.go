@@ -31,6 +31,7 @@ type Asker interface {
 	OpenDevice(ctx context.Context, device id.Authenticator, challenge, signature string) (ticket string, err error)
 	Questions(ctx context.Context, device id.Authenticator, ticket string) (flow.Inbox, id.Account, error)
 	Proves(ctx context.Context, device id.Authenticator, text, signature string) error
+	Paced(flow.Who) error
 	Answer(context.Context, flow.Given) (authenticators.ApprovalState, error)
 	Listen(id.Account) (heard <-chan struct{}, stop func())
 }
@@ -92,6 +93,15 @@ func (p Approve) about() about {
 		a.title = Say("approve.waiting")
 	}
 	return a
+}
+
+// refreshOf has a page that waits for a phone look again by itself where there is
+// no script.
+func refreshOf(p Page, path string) string {
+	if a, is := p.(Approve); is && a.State == "open" {
+		return "6; url=" + path
+	}
+	return ""
 }
 
 // What a form of the page does.

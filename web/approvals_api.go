@@ -119,8 +119,12 @@ func (s *Server) apiOpen(r *Request) error {
 		return notFound(r)
 	}
 	challenge, signature := f.text("challenge"), f.text("signature")
-	if f.err != nil {
-		return f.err
+	who, err := r.Who()
+	if err = errors.Join(f.err, err); err != nil {
+		return err
+	}
+	if err := s.Approvals.Ask.Paced(who); err != nil {
+		return err
 	}
 	ticket, err := s.Approvals.Ask.OpenDevice(r.Context(), device, challenge, signature)
 	if err != nil {
@@ -192,6 +196,9 @@ func (s *Server) apiAnswer(r *Request) error {
 	g := flow.Given{Device: device, Question: question, Answer: f.text("answer"), Digits: f.text("digits"), Time: f.text("time"), Signature: f.text("signature"), Who: who}
 	if f.err != nil {
 		return f.err
+	}
+	if err := s.Approvals.Ask.Paced(who); err != nil {
+		return err
 	}
 	state, err := s.Approvals.Ask.Answer(r.Context(), g)
 	if err != nil {

@@ -168,13 +168,16 @@ func problem(why *flow.Refusal, field string) *Problem {
 	if why.Hint != "" {
 		p.Hint = Say(why.Hint, why.HintFields...)
 	}
+	if why.Code == fault.WrongCode && strings.HasPrefix(why.Hint, "token.hint.") { // the code was a right one: to say that it did not match would be wrong
+		p.Sentence, p.Hint = p.Hint, nil
+	}
 	return p
 }
 
 // wrongCode words a wrong code by the page it was typed on: who types a recovery
 // code has no app at hand, and who sets up an app has no recovery codes yet.
 func (p *Problem) wrongCode(key string) {
-	if p != nil && p.Code == fault.WrongCode {
+	if p != nil && p.Code == fault.WrongCode && p.Sentence == nil {
 		p.Sentence = Say(key)
 	}
 }
@@ -251,7 +254,7 @@ func (r *Request) showStep(page flow.Step, out flow.Outcome, note *Text) error {
 		return err
 	}
 	f := r.Frame()
-	f.Done = Done(r.Query("done"))
+	f.Done, f.Refresh = Done(r.Query("done")), refreshOf(p, r.HTTP.URL.Path)
 	if out.Refusal != nil {
 		return r.RenderRefused(out.Refusal, f, p)
 	}

@@ -10,7 +10,7 @@ import { after, before, test } from 'node:test'
 import puppeteer from 'puppeteer-core'
 import { WebSocketServer } from 'ws'
 import { openHouse, until } from './house.mjs'
-import { complaints } from './look.mjs'
+import { axe, complaints } from './look.mjs'
 
 const keep = process.env.PUSH_PICTURES // a folder for pictures of both screens
 let house, service, phone, firefox, profile
@@ -160,6 +160,7 @@ test('one scan connects a phone, and two digits on it sign its owner in', { time
     if (i === 0) {
       const asked = await phone.evaluate(() => document.querySelector('.question').innerText)
       for (const part of ['Gatehouse', 'Harbour Books', ana.email, 'Chrome on Linux', '127.0.0.1']) assert.ok(asked.includes(part), `the phone does not say ${part}: ${asked}`)
+      assert.deepEqual(await axe(phone), [])
       assert.deepEqual(await complaints(guest.page, 'waiting'), [])
       if (keep) await sideBySide(guest)
     }
