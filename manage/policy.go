@@ -63,14 +63,14 @@ func (m *Manage) Policies(ctx context.Context) (all []access.Policy, err error) 
 // would be after a change, with what speaks against that. Nothing is written.
 func (m *Manage) Policy(ctx context.Context, w PolicyWish) (is, then access.Policy, bad []access.Complaint, err error) {
 	err = m.Store.EssentialRead(ctx, func(tx *store.Tx) (err error) {
-		is, then, bad, err = wished(tx, w)
+		is, then, bad, err = m.wished(tx, w)
 		return err
 	})
 	return is, then, bad, err
 }
 
 // wished works out what a policy becomes.
-func wished(tx *store.Tx, w PolicyWish) (is, then access.Policy, bad []access.Complaint, err error) {
+func (m *Manage) wished(tx *store.Tx, w PolicyWish) (is, then access.Policy, bad []access.Complaint, err error) {
 	others, err := access.Policies(tx)
 	if err != nil {
 		return is, then, nil, err
@@ -107,6 +107,9 @@ func wished(tx *store.Tx, w PolicyWish) (is, then access.Policy, bad []access.Co
 	if len(bad) == 0 {
 		bad = then.Complaints(others, now)
 	}
+	if terms := then.Wants(); len(bad) == 0 && terms != nil && terms.Normal().Attested && m.Passkeys != nil && !m.Passkeys.Attests() {
+		bad = append(bad, access.Complaint{Key: "accept.bad.attestation"})
+	}
 	return is, then, bad, nil
 }
 
@@ -138,7 +141,7 @@ func (m *Manage) ChangePolicy(ctx context.Context, by Changer, w PolicyWish) (Po
 		if err := access.HoldPolicies(tx); err != nil {
 			return err
 		}
-		is, then, bad, err := wished(tx, w)
+		is, then, bad, err := m.wished(tx, w)
 		if err != nil || len(bad) > 0 {
 			done = PolicyDone{is, bad}
 			return err
