@@ -107,10 +107,21 @@ func (m *Manage) wished(tx *store.Tx, w PolicyWish) (is, then access.Policy, bad
 	if len(bad) == 0 {
 		bad = then.Complaints(others, now)
 	}
-	if terms := then.Wants(); len(bad) == 0 && terms != nil && terms.Normal().Attested && m.Passkeys != nil && !m.Passkeys.Attests() {
-		bad = append(bad, access.Complaint{Key: "accept.bad.attestation"})
+	if terms := then.Wants(); len(bad) == 0 && terms != nil {
+		bad = m.unable(terms.Normal())
 	}
 	return is, then, bad, nil
+}
+
+// unable says what terms want that this installation cannot give.
+func (m *Manage) unable(terms access.Requirement) []access.Complaint {
+	switch {
+	case m.Passkeys == nil && !terms.Suffices(proof.TOTP):
+		return []access.Complaint{{Key: "accept.bad.no-passkeys"}}
+	case m.Passkeys != nil && terms.Attested && !m.Passkeys.Attests():
+		return []access.Complaint{{Key: "accept.bad.attestation"}}
+	}
+	return nil
 }
 
 func normal(r *access.Requirement) *access.Requirement {

@@ -55,6 +55,16 @@ func (o office) gives(t *testing.T, a accounts.Account, kind authenticators.Kind
 	}
 }
 
+// takesPasskeys is an installation whose address has a name.
+func (o office) takesPasskeys(t *testing.T) {
+	t.Helper()
+	rules, err := authenticators.NewRelying(authenticators.RelyingOptions{Name: "Gatehouse", Origins: []string{"https://sign-in.example"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Manage.Passkeys = rules
+}
+
 func (o office) organisation(t *testing.T, name string) (found access.Organisation) {
 	t.Helper()
 	err := o.Store.Read(t.Context(), func(tx *store.Tx) (err error) {
@@ -96,6 +106,7 @@ var operator = manage.Changer{Actor: events.Operator}
 
 func TestADryRunSaysWhoNoticesWhat(t *testing.T) {
 	each(t, authenticators.Modern, func(t *testing.T, o office) {
+		o.takesPasskeys(t)
 		o.changes(t, operator, manage.PolicyWish{Do: manage.PolicySet, Terms: preset(access.Modern)})
 		app := o.somebody(t, "app@quay.example", "Quay", access.Bookkeeper)
 		key := o.somebody(t, "key@quay.example", "Quay", access.Owner)
@@ -146,14 +157,16 @@ func TestADryRunSaysWhoNoticesWhat(t *testing.T) {
 		}
 		aal3 := ato
 		aal3.Level = proof.AAL3
-		if got := weigh(access.Scope{Organisation: quay.Organisation, Role: access.Owner}, aal3).Tally; got != (manage.Tally{People: 1, Out: 1}) {
-			t.Errorf("a key nobody vouched for: %+v", got)
+		owners := access.Scope{Organisation: quay.Organisation, Role: access.Owner}
+		if got, err := o.DryRun(t.Context(), access.Policy{Scope: owners, Terms: &aal3}, nil); err != nil || got.Tally != (manage.Tally{People: 1, Out: 1}) {
+			t.Errorf("a key nobody vouched for: %+v %v", got, err)
 		}
 	})
 }
 
 func TestWhoMayChangeAPolicyAndWhoIsTold(t *testing.T) {
 	each(t, authenticators.Modern, func(t *testing.T, o office) {
+		o.takesPasskeys(t)
 		sam := o.person(t, "sam@harbour.example") // security admin of Harbour Books
 		olivia := o.somebody(t, "olivia@harbour.example", "Harbour Books", access.Owner)
 		ben := o.session(t, o.somebody(t, "ben@harbour.example", "Harbour Books", access.Bookkeeper))
@@ -212,6 +225,7 @@ func TestWhoMayChangeAPolicyAndWhoIsTold(t *testing.T) {
 
 func TestWhatWouldLockEverybodyOutIsRefusedAndNothingChanges(t *testing.T) {
 	each(t, authenticators.Modern, func(t *testing.T, o office) {
+		o.takesPasskeys(t)
 		o.somebody(t, "ben@harbour.example", "Harbour Books", access.Bookkeeper)
 		harbour := access.Scope{Organisation: o.organisation(t, "Harbour Books").ID}
 		only := func(ms ...proof.Method) *access.Requirement {
@@ -219,16 +233,21 @@ func TestWhatWouldLockEverybodyOutIsRefusedAndNothingChanges(t *testing.T) {
 		}
 		o.changes(t, operator, manage.PolicyWish{Do: manage.PolicySet, Terms: only(proof.Passkey)})
 		for key, w := range map[string]manage.PolicyWish{
-			"accept.bad.nobody":   {Scope: harbour, Do: manage.PolicySet, Terms: only(proof.HOTP)},
-			"accept.bad.conflict": {Scope: harbour, Do: manage.PolicySet, Terms: only(proof.TOTP)},
-			"accept.bad.aal1":     {Scope: harbour, Do: manage.PolicySet, Terms: &access.Requirement{Level: proof.AAL1, Methods: []proof.Method{proof.Passkey}}},
-			"accept.bad.due":      {Scope: harbour, Do: manage.PolicyRollOut, RollOut: &access.Rollout{Terms: *only(proof.Passkey), Due: o.clock.Now()}},
-			"accept.bad.nothing":  {Scope: harbour, Do: manage.PolicyRevert},
+			"accept.bad.nobody":      {Scope: harbour, Do: manage.PolicySet, Terms: only(proof.HOTP)},
+			"accept.bad.conflict":    {Scope: harbour, Do: manage.PolicySet, Terms: only(proof.TOTP)},
+			"accept.bad.aal1":        {Scope: harbour, Do: manage.PolicySet, Terms: &access.Requirement{Level: proof.AAL1, Methods: []proof.Method{proof.Passkey}}},
+			"accept.bad.attestation": {Scope: harbour, Do: manage.PolicySet, Terms: &access.Requirement{Level: proof.AAL3, Methods: []proof.Method{proof.Passkey}}},
+			"accept.bad.due":         {Scope: harbour, Do: manage.PolicyRollOut, RollOut: &access.Rollout{Terms: *only(proof.Passkey), Due: o.clock.Now()}},
+			"accept.bad.nothing":     {Scope: harbour, Do: manage.PolicyRevert},
 		} {
 			done, err := o.ChangePolicy(t.Context(), operator, w)
 			if err != nil || len(done.Complaints) == 0 || done.Complaints[0].Key != key {
 				t.Errorf("%s: %+v %v", key, done, err)
 			}
+		}
+		o.Manage.Passkeys = nil
+		if done, err := o.ChangePolicy(t.Context(), operator, manage.PolicyWish{Scope: harbour, Do: manage.PolicySet, Terms: resistant()}); err != nil || len(done.Complaints) != 1 || done.Complaints[0].Key != "accept.bad.no-passkeys" {
+			t.Errorf("where no passkey can be added: %+v %v", done, err)
 		}
 		all, err := o.Policies(t.Context())
 		if err != nil || len(all) != 1 {
@@ -239,6 +258,7 @@ func TestWhatWouldLockEverybodyOutIsRefusedAndNothingChanges(t *testing.T) {
 
 func TestARollOutIsSeenToAndTakenBack(t *testing.T) {
 	each(t, authenticators.Modern, func(t *testing.T, o office) {
+		o.takesPasskeys(t)
 		ben := o.session(t, o.somebody(t, "ben@harbour.example", "Harbour Books", access.Bookkeeper))
 		olivia := o.somebody(t, "olivia@harbour.example", "Harbour Books", access.Owner)
 		o.gives(t, olivia, authenticators.KindPasskey, authenticators.PasskeyFacts{Verifies: true}, 0)
@@ -275,6 +295,7 @@ func TestARollOutIsSeenToAndTakenBack(t *testing.T) {
 
 func TestSessionsBelowAPolicyEndOnlyWhenThatIsAskedFor(t *testing.T) {
 	each(t, authenticators.Modern, func(t *testing.T, o office) {
+		o.takesPasskeys(t)
 		ben := o.somebody(t, "ben@harbour.example", "Harbour Books", access.Bookkeeper)
 		other := o.session(t, o.somebody(t, "other@quay.example", "Quay", access.Bookkeeper))
 		weak := o.session(t, ben)
@@ -310,6 +331,7 @@ func TestSessionsBelowAPolicyEndOnlyWhenThatIsAskedFor(t *testing.T) {
 
 func TestManyPeopleAreWeighedInBoundedPieces(t *testing.T) {
 	each(t, authenticators.Modern, func(t *testing.T, o office) {
+		o.takesPasskeys(t)
 		for i := range 120 {
 			if _, err := o.Add(t.Context(), manage.Person{Email: fmt.Sprintf("p%d@harbour.example", i), Organisation: "Harbour Books", Role: access.Bookkeeper}, events.Operator); err != nil {
 				t.Fatal(err)
