@@ -52,6 +52,7 @@ func pictures(t testing.TB) []picture {
 	in.Idle = &Idle{Until: galleryNow.Add(30 * time.Minute), Absolute: galleryNow.Add(12 * time.Hour), Warn: 2 * time.Minute}
 	all := append(append(append(atTheDoor(out), inTheHouse(t, in)...), movingPictures(out, in)...), acceptPictures(in)...)
 	all = append(all, phonePictures(out, in)...)
+	all = append(all, tokenPictures(out, in)...)
 	all = append(all, approvalPictures(t, out, in)...)
 	return append(all, passkeyPictures(t, out, in)...)
 }

@@ -189,7 +189,7 @@ func (p *Problem) explained() {
 		return
 	}
 	p.Help = "wrong-code"
-	if p.Hint == nil {
+	if p.Hint == nil && p.Sentence == nil {
 		p.Hint = Say("code.causes")
 	}
 }
@@ -275,7 +275,7 @@ func (r *Request) stepView(page flow.Step, out flow.Outcome, note *Text) (Page, 
 	case flow.Code:
 		f := form(FieldCode)
 		f.Problem.explained()
-		return Code{Form: f, Email: v.Email, Ways: waysFrom(page, v), Fresh: fresh, Reset: v.Purpose == flow.Reset}, nil
+		return Code{Form: f, Email: v.Email, Ways: waysFrom(page, v), Fresh: fresh, Reset: v.Purpose == flow.Reset, Token: hasToken(v)}, nil
 	case flow.Recovery:
 		f := form(FieldCode)
 		f.Problem.wrongCode("recovery.wrong")

@@ -2,9 +2,11 @@ package web
 
 import (
 	"context"
+	"slices"
 
 	"gatehouse/authenticators"
 	"gatehouse/fault"
+	"gatehouse/flow"
 	"gatehouse/id"
 	"gatehouse/manage"
 	"gatehouse/proof"
@@ -48,6 +50,12 @@ func (p TokenNew) about() about {
 
 func (p TokenResync) about() about {
 	return about{template: "token-resync", title: Say("tokens.resync-title"), nav: "authenticators", failed: p.failed()}
+}
+
+// hasToken tells whether somebody has a token with a button, whose codes the code
+// page takes too.
+func hasToken(v flow.View) bool {
+	return slices.ContainsFunc(v.Ways, func(w flow.Way) bool { return w.Method == proof.HOTP })
 }
 
 const (

@@ -136,6 +136,7 @@ type Code struct {
 	Ways  Ways // every other way to answer
 	Fresh bool // a signed-in person proves themselves again
 	Reset bool // came through a link for a new password: no password was asked for
+	Token bool // they have a code token, whose codes are taken here too
 }
 
 // Recovery asks for a recovery code. POST /signin/recovery.
