@@ -852,6 +852,8 @@ test('somebody new: the QR of the enrolment page is read by Verify from a pictur
   const invitation = await house.invite('Vera')
   await desk.toEnrolment(invitation, goodPassword())
   const picture = path.join(house.dir, 'enrol-page.png')
+  await desk.page.locator('main .qr svg').first().scrollIntoViewIfNeeded()
+  if (process.env.LOOK) await desk.page.screenshot({ path: path.join(process.env.LOOK, 'enrol.png'), fullPage: true })
   await desk.page.screenshot({ path: picture })
 
   const app = await openApp()
