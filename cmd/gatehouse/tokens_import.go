@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -127,7 +126,7 @@ func (c *TokenImport) print(w io.Writer, r tokens.Report) {
 	}
 	switch {
 	case !c.Apply && r.New+r.Renewed > 0:
-		fmt.Fprintf(w, "Nothing was written. To do it: gatehouse token import %s --apply\n", plain(filepath.Base(c.File)))
+		fmt.Fprintf(w, "Nothing was written. To do it: gatehouse token import %s --apply\n", plain(c.File))
 	case c.Apply && r.New+r.Renewed > 0:
 		fmt.Fprintln(w, "The file holds the secrets of these tokens: delete it now, and every copy of it.")
 	}
