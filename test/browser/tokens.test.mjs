@@ -7,7 +7,7 @@ import fs from 'node:fs/promises'
 import path from 'node:path'
 import test, { after, before } from 'node:test'
 import { promisify } from 'node:util'
-import { openHouse } from './house.mjs'
+import { openHouse, until } from './house.mjs'
 import { complaints } from './look.mjs'
 
 const exec = promisify(execFile)
@@ -105,8 +105,10 @@ test('a code token is added, opens the door, runs ahead, comes back into step, a
   assert.match(await again.page.textContent('main'), /back in step/)
 
   assert.match(await house.run('token', 'lost', 'GAL-1001', '--reason', 'left in a taxi'), /opens nothing any more/)
-  await again.open('/account')
-  await again.at('/signin')
+  await until('his sessions are over, within a second', async () => {
+    await again.open('/account')
+    return again.page.url().includes('/signin')
+  })
   await again.giveName(person.email, person.password)
   await again.giveCode(await token.press())
   await again.at('/signin/code')
