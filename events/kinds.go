@@ -123,7 +123,7 @@ func with(more ...string) []string { return slices.Concat(seen, more) }
 // table is the one list of what can happen; docs/events.md is made from it.
 var table = []Definition{
 	{SignedIn, 1, []string{"method", "client", "device-known", "authenticator"}, with("email"), "method", true,
-		"A person signed in: two proofs, one new session. `method`: password+totp, password+remembered, password+recovery-code, passkey, password+passkey, password+push."},
+		"A person signed in: two proofs, one new session. `method`: password+totp, password+remembered, password+recovery-code, passkey, password+passkey, password+push, password+sms, password+voice."},
 	{SignInRefused, 1, []string{"reason", "method", "client"}, with("email"), "reason", true,
 		"A sign-in was refused after it was checked. `reason`: wrong-password, wrong-code, wrong-passkey, cloned-passkey, origin, framed, challenge, verification, signature, other-user, off, no-password, unknown-name, unknown-passkey, invited, disabled, locked, disabled-meanwhile, changed-meanwhile, attempt-spent. Those from origin to off are of passkeys, which have a few more that only a broken program brings about."},
 	{SignInLimited, 1, []string{"scope", "tries", "client"}, with("email"), "scope", true,
@@ -186,11 +186,11 @@ var table = []Definition{
 		"A new password was not accepted. `reasons` lists the rules it broke, never the password."},
 
 	{AuthenticatorAdded, 1, []string{"method", "authenticator", "link"}, with("name"), "method", true,
-		"An authenticator was added after a code of it was verified. `method`: totp, passkey, push+totp (a device with Gatehouse Verify, and the app of codes that comes with it)."},
+		"An authenticator was added after a code of it was verified. `method`: totp, passkey, sms, push+totp (a device with Gatehouse Verify, and the app of codes that comes with it)."},
 	{AuthenticatorRenamed, 1, []string{"method", "authenticator"}, with("name"), "", true,
 		"An authenticator got another name."},
 	{AuthenticatorRemoved, 1, []string{"method", "authenticator", "why"}, with("name"), "method", true,
-		"An authenticator was removed. `method`: totp, passkey, push."},
+		"An authenticator was removed. `method`: totp, passkey, push, sms."},
 	{AuthenticatorCloned, 1, []string{"method", "authenticator"}, with("name"), "", true,
 		"The counter of a security key went back: somebody has a copy of it. It opens nothing from then on, and its owner is told."},
 	{ApprovalAsked, 1, []string{"approval", "purpose", "client"}, with(), "", false,
