@@ -402,3 +402,28 @@ func TestInTheDarkNobodyIsAskedAndTheOtherWaysAreThere(t *testing.T) {
 		}
 	})
 }
+
+func TestAPhoneAlsoProvesSomebodyAfresh(t *testing.T) {
+	house.EachOnPrimary(t, func(t *testing.T, h *house.House) {
+		alice, phone := withVerify(h, "alice")
+		digits := rings(alice)
+		phone.Says(phone.TheQuestion(), "approve", digits).Is(200)
+		alice.API("/signin/push", nil).Asks("done")
+		h.Clock.Forward(6 * time.Minute)
+		if to := alice.Get("/account/password").Is(303).Header.Get("Location"); !strings.HasPrefix(to, "/fresh") {
+			t.Fatalf("led to %s", to)
+		}
+		alice.Get("/fresh").Is(200)
+		if to := alice.Post("/fresh", "password", alice.Password).Is(303).Header.Get("Location"); to != "/fresh/push" {
+			t.Fatalf("led to %s", to)
+		}
+		page := alice.Get("/fresh/push").Is(200)
+		q := phone.TheQuestion()
+		if !strings.Contains(q.Text, `"kind":"fresh"`) {
+			t.Errorf("the phone is told %s", q.Text)
+		}
+		phone.Says(q, "approve", house.Shown(page)).Is(200)
+		alice.Post("/fresh/push", "do", "approved").Is(303)
+		alice.Get("/account/password").Is(200)
+	})
+}
