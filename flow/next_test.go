@@ -134,7 +134,7 @@ func TestNextNever(t *testing.T) {
 		need := access.Default()
 		need.Resistant, need.Level = rapid.Bool().Draw(rt, "resistant"), rapid.SampledFrom([]proof.Level{0, proof.AAL2, proof.AAL3}).Draw(rt, "level needed")
 		f := facts{hasPassword: rapid.Bool().Draw(rt, "has password"), ways: rapid.SliceOfN(ways, 0, 3).Draw(rt, "ways"), need: need, mustChange: a.Why, linkGood: rapid.Bool().Draw(rt, "link good")}
-		upgrade := level2(a) && !need.Met(a.Proofs) && !f.canMeet(a)
+		upgrade := level2(a) && !need.Met(a.Proofs) && (!f.canMeet(a) || gaveUp(a))
 		level := proof.LevelOf(a.Proofs)
 		_, password := proof.Find(a.Proofs, proof.Password)
 		permits := f.linkGood && (a.LinkKind == accounts.Invitation || a.LinkKind == accounts.Enrol || a.LinkKind == accounts.Reset)

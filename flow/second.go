@@ -2,6 +2,7 @@ package flow
 
 import (
 	"context"
+	"slices"
 
 	"gatehouse/accounts"
 	"gatehouse/authenticators"
@@ -82,18 +83,29 @@ type second struct {
 
 // checkCode looks for a typed code in the apps of an account and in its tokens.
 // Both are always computed, so that the time taken tells nothing about either.
-func (f *Flow) checkCode(ctx context.Context, _ attempt, kept authenticators.Kept, in Input) (authenticators.Verdict, error) {
+//
+// One page takes the codes of both, and a policy may accept one of them only: a
+// right code of the other is told so, or the page would ask for it once more.
+func (f *Flow) checkCode(ctx context.Context, a attempt, kept authenticators.Kept, in Input) (authenticators.Verdict, error) {
 	shown := authenticators.Shown{Secret: in.Secret, Now: f.Now()}
 	app, err := f.Auth.Check(ctx, proof.TOTP, kept, shown)
 	if err != nil {
 		return app, err
 	}
 	token, err := f.Auth.Check(ctx, proof.HOTP, kept, shown)
-	if err != nil || app.OK || !token.OK && token.Used.Method == "" && token.Hint.Key == "" {
-		return app, err
+	v := token
+	if app.OK || !token.OK && token.Used.Method == "" && token.Hint.Key == "" {
+		v = app
 	}
-	return token, nil
+	if v.OK && !slices.ContainsFunc(a.Ways, func(w Way) bool { return w.Method == v.Proof.Method }) {
+		v = authenticators.Verdict{Hint: authenticators.Hint{Key: HintNotAccepted}}
+	}
+	return v, err
 }
+
+// HintNotAccepted tells that a code is right, of an authenticator that a policy does
+// not accept while its holder has one that it does.
+const HintNotAccepted = "totp.hint.not-accepted"
 
 func (f *Flow) checkRecovery(ctx context.Context, _ attempt, kept authenticators.Kept, in Input) (authenticators.Verdict, error) {
 	return f.Auth.Check(ctx, proof.RecoveryCode, kept, authenticators.Shown{Secret: in.Secret, Now: f.Now()})
