@@ -132,7 +132,11 @@ func (c *DemoCommand) settings(p *program, address, origin string) (*Loaded, err
 		}
 	}
 	l := load(path, p.environ, map[string]string{"origin": origin, "listen": address})
-	return l, l.err()
+	if err := l.err(); err != nil {
+		return nil, err
+	}
+	l.boxed()
+	return l, nil
 }
 
 // demoMark is a file beside the keys of a demo, whose passwords lie open.
@@ -168,20 +172,35 @@ func (c *DemoCommand) welcome(w io.Writer, origin, product string, people []demo
 	}
 	fmt.Fprintf(w, `
 After the password you are asked for a code. To get the one of %[1]s:
-  oathtool --totp -b %[2]s
+  %[4]s code        and paste the secret, or: oathtool --totp -b %[2]s
 or add that secret to any authenticator app, or open this there:
   %[3]s
-`, owner.Name, owner.TOTPSecret, owner.uri(product))
+`, owner.Name, owner.TOTPSecret, owner.uri(product), calledAs(os.Args[0]))
 	printQR(w, owner.uri(product))
-	dir := c.Dir
-	fmt.Fprintf(w, `
-The same in a file:    %[1]s
-Mails land in:         %[2]s
-Watch what happens:    %[5]s --config %[3]s events tail
-Begin again:           stop, then rm -r %[4]s
+	c.inviteToMore(w, origin)
+	fmt.Fprint(w, "\nCtrl-C stops it.\n")
+}
 
-Ctrl-C stops it.
-`, filepath.Join(dir, "people.json"), filepath.Join(dir, "outbox"), filepath.Join(dir, "gatehouse.yaml"), dir, calledAs(os.Args[0]))
+// inviteToMore says how to try each of the other ways in, and where things lie.
+func (c *DemoCommand) inviteToMore(w io.Writer, origin string) {
+	in := func(name string) string { return filepath.Join(c.Dir, name) }
+	command := calledAs(os.Args[0]) + " --config " + in("gatehouse.yaml")
+	fmt.Fprintf(w, `
+Once signed in, see My account, Authenticators:
+  Passkey           your browser or a security key asks; nothing else is needed
+  Gatehouse Verify  our own app: connect %[1]s/verify/ in another window, and approve there
+  Code token        serial number %[2]s (Olivia's); ten codes, one after the other:
+                    oathtool --hotp -b -c 0 -w 9 %[3]s
+  Text message      to any number of %[4]s, once they are accepted:
+                    %[5]s policy set --accept passkey,push,totp,hotp,recovery-code,sms,voice
+What is accepted is set by Sam, the security admin, at %[1]s/console/policy/authenticators
+
+All of the above:      %[6]s
+Mails, texts, calls:   %[7]s
+Tokens to import:      %[8]s
+Watch what happens:    %[5]s events tail
+Begin again:           stop, then rm -r %[9]s
+`, origin, demoSerial, demoSecret(c.Dir), strings.Join(demoCountries, ", "), command, in("people.json"), in("outbox"), in(demoTokens), c.Dir)
 }
 
 // calledAs is what to type for another command of this same program.

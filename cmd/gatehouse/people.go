@@ -67,6 +67,9 @@ func demoPeople(ctx context.Context, dir string, h *house) ([]demoPerson, error)
 	if err != nil {
 		return nil, err
 	}
+	if err := stockTokens(ctx, dir, h, people[0].Email); err != nil {
+		return nil, err
+	}
 	if text, err = json.MarshalIndent(people, "", "  "); err != nil {
 		return nil, err
 	}

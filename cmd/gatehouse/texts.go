@@ -100,6 +100,10 @@ func (l *Loaded) postOf() ([]texts.Provider, error) {
 	client := texts.NewClient(nil)
 	var all []texts.Provider
 	for _, p := range l.providers() {
+		if p.kind == letterBoxKind {
+			all = append(all, &letterBox{label: p.name, dir: p.url, now: time.Now})
+			continue
+		}
 		secret, err := readSecret(p.secretFile)
 		if err != nil {
 			return nil, next(err, "see: gatehouse config check")
@@ -222,16 +226,16 @@ type TextTest struct {
 // Run sends one message through each provider and fails when one did not take it.
 func (c *TextTest) Run(ctx context.Context, p *program) error {
 	return inside(ctx, p, func(h *house) error {
-		n, why := h.l.numberRules().Parse(c.Number)
-		if why != "" {
-			return next(errors.New(words.For().Say(why)), "see text.countries: gatehouse config check --print-effective")
-		}
 		all, err := h.l.postOf()
 		if err != nil {
 			return err
 		}
 		if len(all) == 0 {
 			return next(errors.New("nobody sends text messages here"), "set text.kind: gatehouse config docs")
+		}
+		n, why := h.l.numberRules().Parse(c.Number)
+		if why != "" {
+			return next(errors.New(words.For().Say(why)), "see text.countries: gatehouse config check --print-effective")
 		}
 		failed := 0
 		for _, one := range all {
