@@ -30,6 +30,11 @@ func AcceptPasskey(tx *store.Tx, p proof.Proof, by string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if p.Step > 0 { // the same answer sent again, long after: no copy, and no second use
+		if _, ours, err := UsedBy(tx, p, by); err != nil || ours {
+			return false, err
+		}
+	}
 	kept.BackedUp = kept.BackupEligible && p.Drift == 1
 	now := store.Micros(tx.Now())
 	raised, err := one(tx.Exec(`UPDATE credentials SET counter = $2, public = $3, last_used_at = $4, version = version + 1, node = $5

@@ -109,8 +109,8 @@ func (f *Flow) ActionState(ctx context.Context, q id.Approval) (a authenticators
 	err = f.Store.Read(ctx, func(tx *store.Tx) error {
 		var found bool
 		a, found, err = authenticators.ApprovalByID(tx, f.Keys, q)
-		if err == nil && !found {
-			err = fault.New(fault.NotFound, nil)
+		if err == nil && (!found || a.Kind != authenticators.AskAction) {
+			a, err = authenticators.Approval{}, fault.New(fault.NotFound, nil)
 		}
 		a.State = a.StateAt(tx.Now())
 		return err

@@ -311,6 +311,9 @@ func (f *Flow) commitPasskey(tx *store.Tx, a attempt, c charged, p proof.Proof, 
 	if err != nil {
 		return Outcome{}, err
 	}
+	if _, ours, err := authenticators.UsedBy(tx, p, string(a.ID)); err != nil || ours && !again { // a reload, long after
+		return f.startOver(tx, a, err, in.Who)
+	}
 	a.Proofs = []proof.Proof{p}
 	if same, err := f.proofsStand(tx, a); err != nil || !same {
 		return f.startOver(tx, a, err, in.Who)

@@ -93,7 +93,7 @@ func waysOf(kept authenticators.Kept, need access.Requirement, standby bool, now
 	if len(ways) == 0 {
 		ways = rest
 	}
-	if len(ways) > 0 || kept.Seconds(now) > 0 { // somebody whose only way has to be sent is no newcomer on a standby
+	if len(ways) > 0 || len(kept.Named()) > 0 { // whose only way has to be sent, on a standby, or was switched off is no newcomer
 		ways = append(ways, Way{Step: Recovery, Method: proof.RecoveryCode})
 	}
 	return ways

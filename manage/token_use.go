@@ -218,6 +218,9 @@ func (m *Manage) resync(tx *store.Tx, a accounts.Account, u authenticators.InUse
 	if err != nil {
 		return nil, err
 	}
+	if !shown.Pair { // two were asked for: what one code alone would be worth is told to nobody
+		hint = authenticators.Hint{}
+	}
 	accept := authenticators.AcceptHOTP
 	if u.TOTP != nil {
 		accept = authenticators.AcceptTOTP

@@ -209,6 +209,11 @@ func (b *Browser) Post(path string, fields ...string) Reply {
 	return b.send("POST", path, "application/x-www-form-urlencoded", form.Encode())
 }
 
+// PostFrom sends an empty form with more headers, in pairs.
+func (b *Browser) PostFrom(path string, headers ...string) Reply {
+	return b.send("POST", path, "application/x-www-form-urlencoded", "", headers...)
+}
+
 // Cookie is the value of one of our cookies, named without its prefix.
 func (b *Browser) Cookie(name string) string {
 	b.mu.Lock()
