@@ -364,6 +364,13 @@ func FailText(tx *store.Tx, code id.Message, why string) error {
 	return err
 }
 
+// PhoneHeld tells whether a number of an account does not count yet.
+func PhoneHeld(tx *store.Tx, account id.Account) (held bool, err error) {
+	var n int
+	err = tx.Row(`SELECT count(*) FROM credentials WHERE account = $1 AND kind = 'phone' AND usable_at > $2`, account, store.Micros(tx.Now())).Scan(&n)
+	return n > 0, err
+}
+
 // SetExpiry says when a credential ends; the zero time: never.
 func SetExpiry(tx *store.Tx, account id.Account, c id.Authenticator, at time.Time) (bool, error) {
 	return one(tx.Exec(`UPDATE credentials SET expires_at = $3, version = version + 1, node = $4 WHERE account = $1 AND id = $2`,

@@ -265,8 +265,9 @@ type Waiting struct {
 type Inbox struct {
 	Questions []Waiting `json:"questions"`
 	Email     string    `json:"account"`
-	Name      string    `json:"name"` // of the device
-	Push      bool      `json:"push"` // it has a push address that works, as far as we know
+	Name      string    `json:"name"`              // of the device
+	Push      bool      `json:"push"`              // it has a push address that works, as far as we know
+	Changed   bool      `json:"changed,omitempty"` // something about the account was changed that its owner can still stop
 }
 
 // Questions lists what a device's owner is asked. It also tells what to listen to
@@ -286,6 +287,9 @@ func (f *Flow) Questions(ctx context.Context, device id.Authenticator, ticket st
 			return orFault(err, fault.DeviceUnknown, nil)
 		}
 		account, in.Email, in.Name, in.Push = c.Account, a.Email, c.Name, c.Secret != "" && c.State == authenticators.StateGood
+		if in.Changed, err = authenticators.PhoneHeld(tx, c.Account); err != nil {
+			return err
+		}
 		open, err := authenticators.OpenApprovals(tx, f.Keys, c.Account)
 		for _, q := range open {
 			in.Questions = append(in.Questions, Waiting{ID: q.ID, Text: q.Shown, Time: tx.Now().UTC().Format(time.RFC3339Nano),

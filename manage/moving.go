@@ -146,6 +146,9 @@ func (m *Manage) takeOff(ch change, all []authenticators.Named, why string) erro
 		if err := m.tokenOff(ch.tx, kept, s.ID, string(ch.account.ID)); err != nil {
 			return err
 		}
+		if err := phoneStopped(ch, kept, s.ID); err != nil {
+			return err
+		}
 		err := m.recordWith(ch, events.AuthenticatorRemoved, map[string]string{"method": string(s.Kind.Method()), "authenticator": string(s.ID), "why": why},
 			map[string]string{"name": s.Name})
 		if err != nil {

@@ -281,11 +281,12 @@ func (m *Manage) keepPhone(ch change, p PhonePending, n authenticators.Credentia
 			return err
 		}
 	}
-	return m.holdPhone(ch, n, p, kept.Of(authenticators.KindPhone))
+	return m.holdPhone(ch, n, p, kept)
 }
 
-// holdPhone records the hold and tells of it by mail and on every other number.
-func (m *Manage) holdPhone(ch change, n authenticators.Credential, p PhonePending, others []authenticators.Credential) error {
+// holdPhone records the hold and tells of it by mail, on every other number and on
+// every device with Gatehouse Verify.
+func (m *Manage) holdPhone(ch change, n authenticators.Credential, p PhonePending, kept authenticators.Kept) error {
 	until := n.UsableAt.UTC().Format(time.RFC3339)
 	if err := m.recordSecond(ch, events.AuthenticatorAdded, authenticators.Named{ID: n.ID, Kind: n.Kind, Name: n.Name}); err != nil {
 		return err
@@ -295,7 +296,7 @@ func (m *Manage) holdPhone(ch change, n authenticators.Credential, p PhonePendin
 	if err != nil {
 		return err
 	}
-	for _, o := range others {
+	for _, o := range kept.Of(authenticators.KindPhone) {
 		if !o.Opens(ch.tx.Now()) {
 			continue
 		}
@@ -303,7 +304,26 @@ func (m *Manage) holdPhone(ch change, n authenticators.Credential, p PhonePendin
 			return err
 		}
 	}
+	if err := m.tellDevices(ch, kept); err != nil {
+		return err
+	}
 	return m.tell(ch, outbox.PhoneChange, outbox.Label, p.Masked, outbox.From, until)
+}
+
+// tellDevices wakes every device with a push address to say that something about
+// the account was changed, and not what: who holds the device locked reads it too.
+func (m *Manage) tellDevices(ch change, kept authenticators.Kept) error {
+	for _, d := range kept.Of(authenticators.KindPush) {
+		if d.Secret == "" || !d.Opens(ch.tx.Now()) {
+			continue
+		}
+		err := outbox.Add(ch.tx, m.Keys, outbox.Message{ID: id.Derive[id.Message](ch.key, "push", string(d.ID)), Kind: outbox.PushChange,
+			Account: ch.account.ID, Lane: string(d.ID), Fields: map[string]string{outbox.PushDevice: string(d.ID)}})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // phoneStopped lets the number go on that a removed one was to replace.

@@ -47,6 +47,8 @@ const (
 
 	// PushNote wakes one device with Gatehouse Verify: somebody asks.
 	PushNote Kind = "push"
+	// PushChange tells one device that its owner's account was changed.
+	PushChange Kind = "push.change"
 
 	TextCode    Kind = "text.code"           // a code by text message or call
 	TextNote    Kind = "text.note"           // to a number of theirs: another was added
@@ -97,7 +99,7 @@ func (k Kind) Channel() Channel {
 	switch k {
 	case Hook:
 		return Hooks
-	case PushNote:
+	case PushNote, PushChange:
 		return Push
 	case TextCode, TextNote:
 		return Texts
@@ -138,6 +140,7 @@ var table = []Definition{
 	{PhoneChange, []string{Time, Label, From}, about, 72 * time.Hour},
 
 	{PushNote, []string{PushDevice, PushApproval}, nil, time.Minute},
+	{PushChange, []string{PushDevice}, nil, 24 * time.Hour},
 	{Hook, []string{HookReceiver, HookEvent}, []string{HookBody}, 72 * time.Hour},
 }
 

@@ -65,14 +65,14 @@ var errHost = errors.New("webpush: a push service that is not allowed")
 // address that is no more is forgotten: its device answers while it is open.
 func (p *Pusher) Send(ctx context.Context, m outbox.Message) outbox.Class {
 	device, q := id.Authenticator(m.Fields[outbox.PushDevice]), m.Fields[outbox.PushApproval]
-	c, s, err := p.look(ctx, device, id.Approval(q))
+	c, s, err := p.look(ctx, device, m)
 	if err != nil {
 		return outbox.Other
 	}
 	if s == nil {
 		return outbox.Unwritable // removed, gone or answered meanwhile
 	}
-	body, err := json.Marshal(Note{Question: q})
+	body, err := json.Marshal(Note{Question: q, Changed: m.Kind == outbox.PushChange})
 	if err != nil {
 		return outbox.Unwritable
 	}
@@ -87,20 +87,22 @@ func (p *Pusher) Send(ctx context.Context, m outbox.Message) outbox.Class {
 	return class
 }
 
-// Note is what a push message says: that there is a question. Who asks what is
-// fetched by the app, and shown when the device is unlocked.
+// Note is what a push message says: that there is a question, or that something
+// about the account was changed. Who asks what is fetched by the app, and shown when
+// the device is unlocked.
 type Note struct {
-	Question string `json:"question"`
+	Question string `json:"question,omitempty"`
+	Changed  bool   `json:"changed,omitempty"`
 }
 
 // look reads the device as it is now, and whether the question is still open.
-func (p *Pusher) look(ctx context.Context, device id.Authenticator, q id.Approval) (c authenticators.Credential, s *authenticators.Subscription, err error) {
+func (p *Pusher) look(ctx context.Context, device id.Authenticator, m outbox.Message) (c authenticators.Credential, s *authenticators.Subscription, err error) {
 	err = p.Store.BackgroundRead(ctx, func(tx *store.Tx) error {
 		s = nil
-		a, found, err := authenticators.ApprovalByID(tx, p.Keys, q)
-		if err != nil || !found || a.StateAt(tx.Now()) != authenticators.ApprovalOpen {
+		if wanted, err := p.wanted(tx, m); err != nil || !wanted {
 			return err
 		}
+		var found bool
 		if c, found, err = authenticators.DeviceByID(tx, p.Keys, device); err != nil || !found {
 			return err
 		}
@@ -109,6 +111,15 @@ func (p *Pusher) look(ctx context.Context, device id.Authenticator, q id.Approva
 		return err
 	})
 	return c, s, err
+}
+
+// wanted tells whether a message still says something: a question that is closed does not.
+func (p *Pusher) wanted(tx *store.Tx, m outbox.Message) (bool, error) {
+	if m.Kind == outbox.PushChange {
+		return true, nil
+	}
+	a, found, err := authenticators.ApprovalByID(tx, p.Keys, id.Approval(m.Fields[outbox.PushApproval]))
+	return found && a.StateAt(tx.Now()) == authenticators.ApprovalOpen, err
 }
 
 // post hands one message over.
@@ -164,9 +175,14 @@ func ttl(left time.Duration) string {
 }
 
 // topic has a later question take the place of one that a push service still holds
-// (RFC 8030 §5.4: at most 32 characters of base64url).
+// (RFC 8030 §5.4: at most 32 characters of base64url); what tells of a change takes
+// the place of no question.
 func topic(m outbox.Message) string {
-	return strings.ReplaceAll(m.Lane, "-", "")[:min(32, len(strings.ReplaceAll(m.Lane, "-", "")))]
+	name := strings.ReplaceAll(m.Lane, "-", "")
+	if m.Kind == outbox.PushChange {
+		name = "c" + name
+	}
+	return name[:min(32, len(name))]
 }
 
 // classOf says what an answer means for the message, and whether the address is no

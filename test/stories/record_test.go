@@ -182,7 +182,7 @@ func TestEveryNoticeArrives(t *testing.T) {
 		}
 		for _, d := range outbox.Kinds() {
 			switch d.Kind {
-			case outbox.Void, outbox.EnrolLink, outbox.Hook, outbox.SignInUndone, outbox.SignInsUndone, outbox.PolicyChanged, outbox.ApprovalReported, outbox.ApprovalsReported, outbox.PushNote:
+			case outbox.Void, outbox.EnrolLink, outbox.Hook, outbox.SignInUndone, outbox.SignInsUndone, outbox.PolicyChanged, outbox.ApprovalReported, outbox.ApprovalsReported, outbox.PushNote, outbox.PushChange:
 				continue // nothing is sent; have stories of their own
 			}
 			if got[d.Kind] == 0 {
