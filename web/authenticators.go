@@ -32,6 +32,7 @@ type Authenticator struct {
 	Drift  time.Duration // how far its clock is off; 0 says nothing
 	Facts  []Fact        // what the kind says of itself
 	Off    *Text         // why it opens nothing; nil: it does
+	Why    string        // the same in short, a key of "authenticators.is-…": cloned, held or ended
 	Resync string        // where a code token is brought back into step; "" for none
 	Last   bool          // the only one that opens the account: it cannot be removed
 }
@@ -123,10 +124,18 @@ func (s *Server) row(o manage.Overview, n authenticators.Named) Authenticator {
 			describe(c, &a)
 		}
 		if a.Off == nil && !c.Opens(s.Now()) && c.State != authenticators.StateGone {
-			a.Off = Say("authenticators.off")
+			a.Off, a.Why = shut(c, s.Now())
 		}
 	}
 	return a
+}
+
+// shut says why a credential opens nothing at a time.
+func shut(c authenticators.Credential, now time.Time) (*Text, string) {
+	if now.Before(c.UsableAt) {
+		return Say("phones.held-why"), "held"
+	}
+	return Say("authenticators.off"), "ended"
 }
 
 // describes fills in what is particular to a kind of credential. A kind more is a
@@ -146,7 +155,7 @@ func describePasskey(c authenticators.Credential, a *Authenticator) {
 	}
 	a.Kind = wordOf(f.Sort)
 	if c.State == authenticators.StateCloned {
-		a.Off = Say("authenticators.cloned-why")
+		a.Off, a.Why = Say("authenticators.cloned-why"), "cloned"
 		return
 	}
 	kept := "one"

@@ -59,10 +59,11 @@ func everyKind() Authenticators {
 		{ID: "0197b", Kind: "passkey", Name: "iCloud Keychain", MadeAt: day, UsedAt: galleryNow, Facts: kept("synced")},
 		{ID: "0197c", Kind: "passkey", Name: longName, MadeAt: day, Facts: kept("could")},
 		{ID: "0197d", Kind: "key", Name: "Security key", MadeAt: day, Facts: append(kept("one"), Fact{*Say("authenticators.model"), *Say("authenticators.model-is", "model", "YubiKey 5 Series")})},
-		{ID: "0197e", Kind: "key", Name: "Old key", MadeAt: day, Facts: kept("one"), Off: Say("authenticators.cloned-why")},
+		{ID: "0197e", Kind: "key", Name: "Old key", MadeAt: day, Facts: kept("one"), Off: Say("authenticators.cloned-why"), Why: "cloned"},
 		{ID: "0197f", Kind: "push", Name: "Ana’s phone", MadeAt: day},
-		{ID: "01970", Kind: "hotp", Name: "Token 4711", MadeAt: day, Off: Say("authenticators.off")},
+		{ID: "01970", Kind: "hotp", Name: "Token 4711", MadeAt: day, Off: Say("authenticators.off"), Why: "ended"},
 		{ID: "01971", Kind: "phone", Name: "+351 *** *** 567", MadeAt: day},
+		{ID: "01972", Kind: "phone", Name: "+351 *** *** 842", MadeAt: day, Off: Say("phones.held-why"), Why: "held"},
 	}}
 	for _, a := range adds {
 		page.Adds = append(page.Adds, a.Add)

@@ -349,6 +349,9 @@ func TestANewNumberWaitsForADayWhileTheOldOneWorksAndEverybodyIsTold(t *testing.
 		if page := alice.Get("/account/authenticators/phone").Is(200).Body; !strings.Contains(page, "On hold") || !strings.Contains(page, "351 ••• ••77") {
 			t.Error("the page does not say so")
 		}
+		if page := alice.Get("/account/authenticators").Is(200).Body; !strings.Contains(page, ">On hold<") || strings.Contains(page, "Switched off") {
+			t.Error("the list of all authenticators has other words for it")
+		}
 		later := alice.Elsewhere("203.0.113.9")
 		r := later.ShowsPassword()
 		if strings.Contains(r.Body, "••77") || !strings.Contains(r.Body, "••42") {
