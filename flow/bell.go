@@ -2,6 +2,7 @@ package flow
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,13 +16,18 @@ import (
 // ring says only "look": who hears it reads the database.
 type Bell struct {
 	mu   sync.Mutex
-	ears map[string]map[chan struct{}]bool
+	ears map[string][]chan struct{} // by name, the longest waiting first
 	over bool
 	last time.Time
 }
 
+// mostEars is how many may wait for one thing on this node: the tabs and devices of
+// one person, and not whatever a program opens.
+const mostEars = 16
+
 // Listen hears rings for a name until stop is called. The channel holds one ring;
-// it is closed when the server leaves.
+// it is closed when the server leaves, and for whoever has waited longest when
+// mostEars are there already: who still looks at a page comes again.
 func (b *Bell) Listen(name string) (heard <-chan struct{}, stop func()) {
 	c := make(chan struct{}, 1)
 	if b == nil {
@@ -34,19 +40,22 @@ func (b *Bell) Listen(name string) (heard <-chan struct{}, stop func()) {
 		return c, func() {}
 	}
 	if b.ears == nil {
-		b.ears = map[string]map[chan struct{}]bool{}
+		b.ears = map[string][]chan struct{}{}
 	}
-	if b.ears[name] == nil {
-		b.ears[name] = map[chan struct{}]bool{}
+	if all := b.ears[name]; len(all) >= mostEars {
+		close(all[0])
+		b.ears[name] = slices.Clone(all[1:])
 	}
-	b.ears[name][c] = true
+	b.ears[name] = append(b.ears[name], c)
 	return c, func() { b.forget(name, c) }
 }
 
 func (b *Bell) forget(name string, c chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.ears[name], c)
+	if at := slices.Index(b.ears[name], c); at >= 0 {
+		b.ears[name] = slices.Delete(b.ears[name], at, at+1)
+	}
 	if len(b.ears[name]) == 0 {
 		delete(b.ears, name)
 	}
@@ -60,7 +69,7 @@ func (b *Bell) Ring(names ...string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, name := range names {
-		for c := range b.ears[name] {
+		for _, c := range b.ears[name] {
 			select {
 			case c <- struct{}{}:
 			default:
@@ -85,7 +94,7 @@ func (b *Bell) Close() {
 	defer b.mu.Unlock()
 	b.over = true
 	for _, ears := range b.ears {
-		for c := range ears {
+		for _, c := range ears {
 			close(c)
 		}
 	}

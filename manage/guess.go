@@ -43,6 +43,19 @@ func (m *Manage) chargeGuess(tx *store.Tx, account id.Account, who sessions.Who)
 	return limits.Spend(tx, all...)
 }
 
+// payGuess spends a try of the caller's at a code of theirs; nil lets it go on.
+func (m *Manage) payGuess(ctx context.Context, c Caller) (answer limits.Answer, why *fault.Refusal, err error) {
+	err = m.do(ctx, c, func(tx *store.Tx) (err error) {
+		why = nil
+		if answer, err = m.chargeGuess(tx, c.Ticket.Account, c.Who); err != nil || answer.Allowed {
+			return err
+		}
+		why, err = m.guessRefused(tx, c.Ticket.Account, answer, string(c.Ticket.Account), c.Who)
+		return err
+	})
+	return answer, why, err
+}
+
 // guessRefused is the refusal when no try was left; it is told once a window.
 func (m *Manage) guessRefused(tx *store.Tx, account id.Account, answer limits.Answer, actor string, who sessions.Who) (*fault.Refusal, error) {
 	why := &fault.Refusal{Code: fault.TooManyTries, RetryAfter: answer.RetryAfter}

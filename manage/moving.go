@@ -248,7 +248,8 @@ func (m *Manage) FinishMove(ctx context.Context, c Caller, code seal.Secret) (Re
 	if err := m.fresh(c); err != nil {
 		return Result{}, err
 	}
-	if why, err := m.pay(ctx, c); err != nil || why != nil {
+	answer, why, err := m.payGuess(ctx, c)
+	if err != nil || why != nil {
 		return Result{Refusal: why}, err
 	}
 	var hint authenticators.Hint
@@ -269,6 +270,9 @@ func (m *Manage) FinishMove(ctx context.Context, c Caller, code seal.Secret) (Re
 	})
 	if fault.Of(err) == fault.WrongCode {
 		return m.moveRefused(ctx, c, hint)
+	}
+	if err == nil {
+		m.giveBack(ctx, answer.Spent)
 	}
 	return res, err
 }
