@@ -88,10 +88,10 @@ type ApproveCommand struct {
 // ApproveAsk is gatehouse approve ask.
 type ApproveAsk struct {
 	Email        string        `arg:"" help:"The person's address."`
-	Application  string        `required:"" help:"What people call the application that asks."`
-	Organisation string        `help:"In whose name; their own organisation when left out."`
-	Reference    string        `required:"" help:"The application's own name for the action. Asking twice with one is asking once."`
-	Message      string        `help:"One line that also stands where the action was begun."`
+	Application  string        `required:"" placeholder:"NAME" help:"What people call the application that asks."`
+	Organisation string        `placeholder:"NAME" help:"In whose name; their own organisation when left out."`
+	Reference    string        `required:"" placeholder:"TEXT" help:"The application's own name for the action. Asking twice with one is asking once."`
+	Message      string        `placeholder:"TEXT" help:"One line that also stands where the action was begun."`
 	Detail       []string      `sep:"none" placeholder:"LABEL=VALUE" help:"A line of what is approved, such as Payee=… or Amount=…; repeat it for more."`
 	Number       bool          `help:"Also ask for two digits, which the application shows."`
 	Life         time.Duration `default:"2m" help:"How long the question is open, at most 10m."`
@@ -113,8 +113,11 @@ func (c *ApproveAsk) Run(ctx context.Context, p *program) error {
 // ask puts the question; the running server wakes the phone.
 func (c *ApproveAsk) ask(ctx context.Context, p *program, h *house, a flow.SensitiveAction) error {
 	account, err := h.flow.AccountOf(ctx, c.Email)
-	if err != nil {
+	if fault.Of(err) == fault.NotFound {
 		return noAccount(c.Email)
+	}
+	if err != nil {
+		return err
 	}
 	a.Account = account.ID
 	asked, why, err := h.flow.AskAction(ctx, a)
@@ -143,15 +146,25 @@ type ApproveShow struct {
 func (c *ApproveShow) Run(ctx context.Context, p *program) error {
 	q, err := id.Parse[id.Approval](c.ID)
 	if err != nil {
-		return next(errors.New("this is not the id of a question"), "see: gatehouse events list")
+		return next(errors.New("this is not the id of a question"), approvalIDs)
 	}
 	return inside(ctx, p, func(h *house) error {
 		a, err := h.flow.ActionState(ctx, q)
 		if err != nil {
-			return next(err, "see: gatehouse events list")
+			return next(whatQuestion(err), approvalIDs)
 		}
 		return json.NewEncoder(p.out).Encode(shownApproval(a))
 	})
+}
+
+// approvalIDs says where ids of questions stand.
+const approvalIDs = "gatehouse approve ask prints the id; it also stands in gatehouse events export, as approval"
+
+func whatQuestion(err error) error {
+	if fault.Of(err) == fault.NotFound {
+		return errors.New("no question about an action has this id")
+	}
+	return err
 }
 
 // shownQuestion is what approve show prints: everything that is needed to check

@@ -31,7 +31,9 @@ type CodeCommand struct {
 
 // Help says what a person at 3 a.m. needs.
 func (c *CodeCommand) Help() string {
-	return `  gatehouse code                paste the link, see its codes; nothing is kept
+	return `Examples:
+
+  gatehouse code                paste the link, see its codes; nothing is kept
   gatehouse code --save work    the same, and keep it under the name "work"
   gatehouse code work           see the codes of what was kept
   gatehouse code work | wl-copy in a pipe: the code alone, nothing else

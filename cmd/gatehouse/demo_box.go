@@ -71,7 +71,7 @@ func (b *letterBox) Send(_ context.Context, m texts.Message) outbox.Class {
 // that waits for its owner to add it.
 const (
 	demoTokens = "tokens.csv"
-	demoSerial = "HARBOUR-1"
+	demoSerial = "HB-1001"
 )
 
 // stockTokens makes two tokens, takes them into stock, and gives one to somebody.
@@ -84,7 +84,7 @@ func stockTokens(ctx context.Context, dir string, h *house, owner string) error 
 	if err != nil {
 		return err
 	}
-	file := fmt.Appendf(nil, "serial,type,encoding,secret\n%s,hotp,base32,%s\nHARBOUR-2,totp,base32,%s\n", demoSerial, button.Reveal(), clock.Reveal())
+	file := fmt.Appendf(nil, "serial,type,encoding,secret\n%s,hotp,base32,%s\nHB-1002,totp,base32,%s\n", demoSerial, button.Reveal(), clock.Reveal())
 	if err := os.WriteFile(filepath.Join(dir, demoTokens), file, 0o600); err != nil {
 		return err
 	}

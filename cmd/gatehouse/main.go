@@ -88,7 +88,7 @@ func (p *program) run(ctx context.Context, args []string) error {
 	prepareFlags(&c)
 	parser, err := kong.New(&c,
 		kong.Name("gatehouse"),
-		kong.Description("Gatehouse lets people in: a sign-in with a password and an authenticator app.\n\nTry it: gatehouse demo"),
+		kong.Description("Gatehouse lets people in: a sign-in with passkeys, or a password and a second authenticator.\n\nTry it: gatehouse demo"),
 		kong.Vars{"usual": usualFile, "parts": strings.Join(benchPartNames(), ", ")},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
 		kong.Writers(p.out, p.err),

@@ -61,6 +61,9 @@ type PolicyDryRun struct {
 
 // Run prints what it would mean.
 func (c *PolicyDryRun) Run(ctx context.Context, p *program) error {
+	if !c.given() {
+		return &usageError{errors.New("say what to try: a preset (modern, pci or ato), or what is to differ from what holds now"), "gatehouse policy dry-run --help"}
+	}
 	return inside(ctx, p, func(h *house) error {
 		s, err := c.policyScope.of(ctx, h)
 		if err != nil {

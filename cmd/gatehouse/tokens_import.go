@@ -37,6 +37,9 @@ func (c *TokenImport) Run(ctx context.Context, p *program) error {
 	}
 	file := p.in
 	if c.File != "-" {
+		if err := checkFile(c.File, false); err != nil {
+			return next(err, "name the file that the maker of the tokens sent, PSKC or CSV; - reads standard input")
+		}
 		if file, err = os.Open(c.File); err != nil {
 			return err
 		}
@@ -72,7 +75,7 @@ func (c *TokenImport) hopeless(r tokens.Report) error {
 			return e
 		}
 	}
-	return errors.New("no token in this file could be taken")
+	return next(errors.New("no token in this file could be taken"), "mend the lines above and import it again; docs/tokens.md explains the columns")
 }
 
 func (c *TokenImport) key(p *program) (k tokens.Key, err error) {
