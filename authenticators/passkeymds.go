@@ -68,6 +68,9 @@ type MDS struct {
 	entries map[uuid.UUID]*metadata.Entry
 }
 
+// Metadata is what is known of makers; nil where nothing is.
+func (r *Relying) Metadata() *MDS { return r.policy.MDS }
+
 // mdsClaims is the BLOB's payload as a JWT's.
 type mdsClaims struct {
 	metadata.PayloadJSON

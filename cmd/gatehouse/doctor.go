@@ -71,6 +71,7 @@ func (c *DoctorCommand) Run(ctx context.Context, p *program) error {
 		d.standby()
 		d.certificate()
 		d.filter()
+		d.makers()
 		if !c.Offline {
 			d.mail(ctx)
 			d.texts(ctx)

@@ -22,6 +22,9 @@ func (h *house) openPasskeys() error {
 	if err != nil {
 		return err
 	}
+	if m := rules.Metadata(); m != nil && h.now().After(m.Next) {
+		h.slog.Warn("the metadata of the makers of security keys is old: models withdrawn since are still taken", "passkeys.mds_file", h.l.PasskeyMDS, "due", m.Next.UTC().Format(time.DateOnly))
+	}
 	h.passkeys, h.manage.Passkeys, h.flow.Auth = rules, rules, h.flow.Auth.WithPasskeys(rules)
 	return nil
 }
@@ -66,6 +69,24 @@ func (l *Loaded) checkPasskeys() {
 	if len(l.PasskeyModels) > 0 && l.PasskeyAttestation != "required" {
 		l.wrong("passkeys.models", "passkeys.models works only with passkeys.attestation: required, because anybody can claim a model; set that, or take the line out")
 	}
+}
+
+// makers looks at the metadata by which the makers of security keys are known. A file
+// that is not there is a mistake of the configuration, and told with those.
+func (d *doctor) makers() {
+	if d.h == nil || d.h.passkeys == nil || d.h.passkeys.Metadata() == nil {
+		return
+	}
+	d.findings = append(d.findings, makersFinding(d.h.passkeys.Metadata().Next, d.l.PasskeyMDS, d.h.now()))
+}
+
+func makersFinding(next time.Time, file string, now time.Time) finding {
+	day := next.UTC().Format(time.DateOnly)
+	if now.After(next) {
+		return finding{"makers of security keys", warning, "the metadata was to be replaced on " + day + ": models withdrawn since are still taken",
+			"curl -Lo " + file + " https://mds3.fidoalliance.org/ && restart gatehouse serve"}
+	}
+	return finding{"makers of security keys", success, "the metadata is good until " + day, ""}
 }
 
 // forPages is what pages and API need; nil where there are no passkeys.
