@@ -12,6 +12,8 @@ const pause = (ms) => new Promise((done) => setTimeout(done, ms))
 
 let tools // what the app gives: {store, say, announce, sure, el, accounts}
 const running = new Map() // device id → {device, ticket, wake, inbox}
+const mostStreams = 3 // over HTTP/1.1 a browser opens six connections to one origin: some must be left to answer with
+let streams = 0
 const shown = new Map() // question id → {card, until}
 
 /** What went wrong, with the server's code. Anything without one is the net. */
@@ -36,7 +38,10 @@ export async function start(given) {
   tools ??= given
   look()
   for (const device of await tools.store.all('devices')) run(device)
-  navigator.serviceWorker?.addEventListener('message', ({ data }) => { if (data && 'push' in data) wakeAll() })
+  navigator.serviceWorker?.addEventListener('message', ({ data }) => {
+    if (data?.moved) for (const r of running.values()) r.looked = false
+    if (data && 'push' in data) wakeAll()
+  })
   navigator.serviceWorker?.startMessages?.()
   addEventListener('online', wakeAll)
   document.addEventListener('visibilitychange', () => { if (!document.hidden) wakeAll() })
@@ -55,15 +60,19 @@ async function run(device) {
   if (running.has(device.id)) return
   const r = { device, wake: () => {} }
   running.set(device.id, r)
-  let wait = 1000
+  let wait = 1000 // after something that went wrong, longer each time
   while (running.get(device.id) === r) {
+    let rest
     try {
       r.ticket ??= await open(r)
       take(r, await ask(`questions?device_id=${device.id}`, null, r.ticket))
       wait = 1000
       offline(false)
-      await listen(r)
-      wait = 250 // the stream has an end of its own: come again
+      if (!r.looked) { r.looked = true; moved(r).catch(() => { r.looked = false }) }
+      if (streams < mostStreams) {
+        await listen(r)
+        rest = 250 // the stream has an end of its own: come again
+      } else rest = document.hidden ? 15_000 : 4000 // asked again and again instead; a push message wakes it at once
     } catch (why) {
       if (why.code === 'not-signed-in' || why.code === 'attempt-expired') r.ticket = undefined
       else if (why.code === 'device-unknown') { if (await gone(r)) return; wait = 1500 }
@@ -72,7 +81,7 @@ async function run(device) {
         offline(why.code !== undefined || !navigator.onLine ? true : wait > 2000); wait = Math.min(wait * 2, 15_000)
       }
     }
-    await Promise.race([pause(wait), new Promise((done) => { r.wake = done })])
+    await Promise.race([pause(rest ?? wait), new Promise((done) => { r.wake = done })])
   }
 }
 
@@ -93,6 +102,7 @@ async function open(r) {
 async function listen(r) {
   const stop = new AbortController()
   r.wake = () => stop.abort()
+  streams++
   try {
     const answer = await fetch(`${api}events?device_id=${r.device.id}`, { headers: { Authorization: `Bearer ${r.ticket}` }, cache: 'no-store', credentials: 'omit', signal: stop.signal })
     if (!answer.ok) throw new Refusal((await answer.json().catch(() => ({}))).error?.code ?? 'unavailable', answer.status)
@@ -109,7 +119,7 @@ async function listen(r) {
     }
   } catch (why) {
     if (!stop.signal.aborted) throw why
-  } finally { stop.abort() }
+  } finally { streams--; stop.abort() }
 }
 
 /** The server knows the device no more. One that is being connected waits for its owner's code. */
@@ -118,6 +128,7 @@ async function gone(r) {
   running.delete(r.device.id)
   await tools.store.remove('devices', r.device.id)
   note(tools.say('verify.approve.gone', { name: r.device.name }))
+  changes()
   return true
 }
 
@@ -127,6 +138,7 @@ function take(r, inbox) {
   for (const [id, s] of shown) if (s.owner === r && !open.has(id) && !s.answered) close(id, 'expired')
   for (const q of inbox.questions) if (!shown.has(q.id)) draw(r, q)
   message(r)
+  changes()
 }
 
 // ---- the push address ----
@@ -154,6 +166,13 @@ async function subscribe(key, { ask: mayAsk = false } = {}) {
   }
 }
 
+/** Browsers exchange push addresses now and then: the server is brought ours when it has another. */
+async function moved(r) {
+  if (!r.inbox.push || !('Notification' in self) || Notification.permission !== 'granted') return
+  const now = await (await navigator.serviceWorker.ready).pushManager.getSubscription()
+  if (now?.endpoint !== r.device.address) await renew(r)
+}
+
 const subscriptionHash = (s) => s ? hash([s.endpoint, s.p256dh, s.auth, s.server].join('\n')) : Promise.resolve('-')
 
 /** Brings the server another push address when it has none that works. */
@@ -162,7 +181,7 @@ async function renew(r, options) {
   if (!sub) return message(r)
   const signature = await sign(r.device, `gatehouse verify subscribe 1\n${r.device.id}\n${r.ticket}\n${await subscriptionHash(sub)}`)
   await ask('subscription', { device_id: r.device.id, ticket: r.ticket, signature, ...sub })
-  r.device.server = sub.server
+  Object.assign(r.device, { server: sub.server, address: sub.endpoint })
   await tools.store.put('devices', r.device.id, r.device)
   r.inbox.push = true
   message(r)
@@ -186,12 +205,23 @@ function message(r) {
 
 function place(id) {
   const section = $('approvals')
-  for (const name of ['approve-note', 'approve-cards', 'approve-push']) if (!$(name)) section.append(tools.el('div', { id: name }))
+  for (const name of ['approve-note', 'approve-changed', 'approve-cards', 'approve-push']) if (!$(name)) section.append(tools.el('div', { id: name }))
   return $(id)
 }
 
 function note(text, good) {
   place('approve-note').replaceChildren(...(text ? [tools.el('p', { class: good ? 'note good' : 'note', role: 'status', text })] : []))
+}
+
+/** Says whose account has something new that its owner can still stop. */
+function changes() {
+  const { el, say } = tools
+  const owners = [...running.values()].filter((r) => r.inbox?.changed).map((r) => r.inbox.account)
+  const box = place('approve-changed')
+  if (box.dataset.of === owners.join('\n')) return // not read out again
+  box.dataset.of = owners.join('\n')
+  box.replaceChildren(...[...new Set(owners)].map((account) => el('p', { class: 'note warn', role: 'status' }, say('verify.approve.changed', { account }), ' ',
+    el('a', { href: '/account/authenticators/phone', text: say('verify.approve.changed-link') }))))
 }
 
 let isOffline = false
@@ -293,7 +323,7 @@ export async function pair(token, given) {
     const device = { key: made.privateKey, public: b64(await crypto.subtle.exportKey('spki', made.publicKey)) }
     const signature = await sign(device, `gatehouse verify pair 1\n${token}\n${device.public}\n${await subscriptionHash(sub)}`)
     const joined = await ask('pair', { token, key: device.public, signature, ...sub })
-    Object.assign(device, { id: joined.device_id, account: joined.account, name: joined.name, server: sub?.server, pairing: Date.now() + 11 * 60_000 })
+    Object.assign(device, { id: joined.device_id, account: joined.account, name: joined.name, server: sub?.server, address: sub?.endpoint, pairing: Date.now() + 11 * 60_000 })
     await tools.store.put('devices', device.id, device)
     await tools.accounts.add(joined.uri)
     note(label('paired'), true)
