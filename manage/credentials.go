@@ -194,7 +194,8 @@ func (m *Manage) Remove(ctx context.Context, c Caller, a id.Authenticator) (Resu
 		if err != nil {
 			return err
 		}
-		if kept.Seconds(ch.tx.Now()) == 1 && kept.Without(a).Seconds(ch.tx.Now()) == 0 {
+		rest := kept.Without(a)
+		if rest.Seconds(ch.tx.Now()) == 0 && (kept.Seconds(ch.tx.Now()) > 0 || len(rest.Named()) == 0) {
 			return fault.New(fault.LastAuthenticator, nil)
 		}
 		if _, err := authenticators.Remove(ch.tx, ch.account.ID, a); err != nil {

@@ -49,7 +49,7 @@ func (m *Manage) moving(tx *store.Tx, account id.Account) (Moving, authenticator
 		switch {
 		case slices.Contains(move.Leaving, s.ID):
 			at.Leaving = append(at.Leaving, s)
-		case !s.MadeAt.Before(move.MadeAt):
+		case !s.MadeAt.Before(move.MadeAt) && kept.Without(s.ID).Seconds(tx.Now()) < kept.Seconds(tx.Now()): // a number on hold opens nothing yet
 			at.Arrived = append(at.Arrived, s)
 			at.Codes = at.Codes || s.Kind == authenticators.KindApp
 		}

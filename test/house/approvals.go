@@ -98,10 +98,13 @@ func (d *Device) Sign(text string) string {
 }
 
 // Scans joins an account by the token of a picture.
-func (d *Device) Scans(token string) Reply {
+func (d *Device) Scans(token string) Reply { return d.ScansAs(token, "Pocket phone") }
+
+// ScansAs is Scans under a name of the story's choice.
+func (d *Device) ScansAs(token, name string) Reply {
 	d.House.T.Helper()
 	text := manage.JoinText(token, authenticators.PushDevice{Key: d.Public, Subscription: d.Push})
-	fields := map[string]any{"token": token, "name": "Pocket phone", "key": d.Public, "signature": d.Sign(text)}
+	fields := map[string]any{"token": token, "name": name, "key": d.Public, "signature": d.Sign(text)}
 	if d.Push != nil {
 		fields["endpoint"], fields["p256dh"], fields["auth"], fields["server"] = d.Push.Endpoint, d.Push.P256dh, d.Push.Auth, d.Push.Server
 	}
