@@ -18,6 +18,7 @@ type Way struct {
 	Method proof.Method     `json:"m"`
 	ID     id.Authenticator `json:"i,omitempty"` // Text: the number it goes to
 	Label  string           `json:"l,omitempty"` // Text: the end of that number; else what the person calls it
+	Token  bool             `json:"t,omitempty"` // Code: the codes come from a hardware token
 }
 
 // asksSecond tells whether a step asks for a second authenticator: an attempt that
@@ -120,7 +121,7 @@ func candidates(kept authenticators.Kept, standby bool, now time.Time) (all []ca
 		all = append(all, candidate{w, last})
 	}
 	for _, t := range kept.TOTP {
-		add(Way{Step: Code, Method: proof.TOTP}, t.MadeAt, t.LastUsedAt)
+		add(Way{Step: Code, Method: proof.TOTP, Token: t.Token != ""}, t.MadeAt, t.LastUsedAt)
 	}
 	for _, c := range kept.Credentials {
 		if !c.Opens(now) && c.State != authenticators.StateGone {
@@ -130,7 +131,7 @@ func candidates(kept authenticators.Kept, standby bool, now time.Time) (all []ca
 		case c.Kind == authenticators.KindPasskey:
 			add(Way{Step: Passkey, Method: proof.Passkey}, c.MadeAt, c.LastUsedAt)
 		case c.Kind == authenticators.KindHOTP:
-			add(Way{Step: Code, Method: proof.HOTP}, c.MadeAt, c.LastUsedAt)
+			add(Way{Step: Code, Method: proof.HOTP, Token: true}, c.MadeAt, c.LastUsedAt)
 		case c.Kind == authenticators.KindPush && !standby:
 			add(Way{Step: Approve, Method: proof.Push}, c.MadeAt, c.LastUsedAt)
 		case c.Kind == authenticators.KindPhone && !standby:

@@ -64,6 +64,7 @@ type apiWay struct {
 	Method proof.Method     `json:"method"`
 	ID     id.Authenticator `json:"id,omitempty"`
 	Label  string           `json:"label,omitempty"`
+	Token  bool             `json:"token,omitempty"`
 }
 
 // apiApp is what an authenticator app is set up with.

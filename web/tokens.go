@@ -52,10 +52,10 @@ func (p TokenResync) about() about {
 	return about{template: "token-resync", title: Say("tokens.resync-title"), nav: "authenticators", failed: p.failed()}
 }
 
-// hasToken tells whether somebody has a token with a button, whose codes the code
+// hasToken tells whether somebody has a hardware token, whose codes the code
 // page takes too.
 func hasToken(v flow.View) bool {
-	return slices.ContainsFunc(v.Ways, func(w flow.Way) bool { return w.Method == proof.HOTP })
+	return slices.ContainsFunc(v.Ways, func(w flow.Way) bool { return w.Token })
 }
 
 const (

@@ -1,9 +1,6 @@
 package web
 
-import (
-	"gatehouse/flow"
-	"gatehouse/proof"
-)
+import "gatehouse/flow"
 
 // Way is a link to another way of showing the second authenticator.
 type Way struct {
@@ -32,17 +29,17 @@ func waysFrom(page flow.Step, v flow.View) Ways {
 // wayText words a way by what the person has: whether their codes come from an app
 // or a token, and to which number a message goes when there is only one.
 func wayText(step flow.Step, ways []flow.Way) *Text {
-	methods, labels := map[proof.Method]bool{}, map[string]bool{}
+	tokens, labels := map[bool]bool{}, map[string]bool{}
 	label := ""
 	for _, w := range ways {
 		if w.Step == step {
-			methods[w.Method], labels[w.Label], label = true, true, w.Label
+			tokens[w.Token], labels[w.Label], label = true, true, w.Label
 		}
 	}
 	switch {
-	case step == flow.Code && methods[proof.TOTP] && methods[proof.HOTP]:
+	case step == flow.Code && tokens[true] && tokens[false]:
 		return Say("ways.totp-hotp")
-	case step == flow.Code && methods[proof.HOTP]:
+	case step == flow.Code && tokens[true]:
 		return Say("ways.hotp")
 	case step == flow.Text && len(labels) == 1 && label != "":
 		return Say("ways.phone-to", "label", label)

@@ -68,6 +68,10 @@ func TestACodeTokenOpensTheDoorAndStepsUp(t *testing.T) {
 		h.Settled()
 		h.Dark()
 		there := alice.Elsewhere("203.0.113.7")
+		there.Post("/signin", "email", alice.Email, "password", alice.Password).Is(303)
+		if page := there.Get("/signin/code").Is(200); !contains(page.Body, "your code token shows") {
+			t.Error("the page of the sign-in does not speak of the token")
+		}
 		there.ShowsPassword().Asks("totp")
 		code := token.Press()
 		there.ShowsCode(code).Asks("done")
@@ -76,6 +80,9 @@ func TestACodeTokenOpensTheDoorAndStepsUp(t *testing.T) {
 		other.ShowsCode(code).Says("wrong-code") // one code opens one door
 		there.Get("/fresh").Is(200)
 		there.Post("/fresh", "password", there.Password).Is(303)
+		if page := there.Get("/fresh/code").Is(200); !contains(page.Body, "Code from your code token or your app") {
+			t.Error("the page of the step up does not speak of the token")
+		}
 		there.Post("/fresh/code", "code", token.Press()).Is(303)
 		if there.Inside() != 200 {
 			t.Error("not inside after the step up")
