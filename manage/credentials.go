@@ -130,7 +130,10 @@ func (m *Manage) ConfirmTOTP(ctx context.Context, c Caller, note string, code se
 	}
 	t := p.How.New(authenticators.AppName(name), seal.Secret(p.Secret), now)
 	t.ID, t.Account, t.LastStep, t.Drift = id.Derive[id.Authenticator](string(c.Ticket.Session), p.Secret), c.Ticket.Account, step, drift
-	return m.commit(ctx, c, "authenticator-changed", func(ch change) error {
+	return m.commit(ctx, c, "authenticator-changed", func(ch change) (err error) {
+		if t.Name, err = m.ownName(ch, authenticators.AppName(name), t.ID); err != nil {
+			return err
+		}
 		if err := authenticators.AddTOTP(ch.tx, m.Keys, t); err != nil {
 			return err
 		}

@@ -235,6 +235,9 @@ func (m *Manage) ConfirmPairing(ctx context.Context, c Caller, note string, code
 		if strings.TrimSpace(name) != "" {
 			d.Name = authenticators.AppName(name)
 		}
+		if d.Name, err = m.ownName(ch, d.Name); err != nil {
+			return err
+		}
 		t := authenticators.NewTOTP(d.Name, p.Secret, now)
 		t.ID, t.Account, t.LastStep, t.Drift = id.Derive[id.Authenticator](string(p.ID), "codes"), p.Account, step, drift
 		return m.addDevice(ch, p, d, t)

@@ -201,6 +201,9 @@ func (m *Manage) ArriveMove(ctx context.Context, c Caller, code seal.Secret, nam
 		if err != nil || !under || move.Secret != secret {
 			return orExpired(err)
 		}
+		if t.Name, err = m.ownName(ch, authenticators.AppName(name), t.ID); err != nil {
+			return err
+		}
 		if err := authenticators.AddTOTP(ch.tx, m.Keys, t); err != nil {
 			return err
 		}

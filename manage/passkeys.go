@@ -79,9 +79,13 @@ func (m *Manage) ConfirmPasskey(ctx context.Context, c Caller, as authenticators
 	if !ok {
 		return m.passkeyNotAdded(ctx, c, hint)
 	}
-	key.ID, key.Account, key.Name = id.Derive[id.Authenticator](string(c.Ticket.Session), p.Secret), c.Ticket.Account, authenticators.PasskeyName(key, name)
+	key.ID, key.Account = id.Derive[id.Authenticator](string(c.Ticket.Session), p.Secret), c.Ticket.Account
 	known := false
 	res, err := m.commit(ctx, c, "authenticator-changed", func(ch change) error {
+		var err error
+		if key.Name, err = m.ownName(ch, authenticators.PasskeyName(key, name), key.ID); err != nil {
+			return err
+		}
 		added, err := authenticators.AddCredential(ch.tx, m.Keys, key)
 		if known = err == nil && !added; known {
 			return fault.New(fault.Conflict, nil)
