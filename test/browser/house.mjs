@@ -10,7 +10,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { setTimeout as pause } from 'node:timers/promises'
-import { chromium } from 'playwright-core'
+import { chromium, firefox } from 'playwright-core'
 
 const exec = promisify(execFile)
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -33,11 +33,13 @@ export async function until(what, condition, patience = 15_000) {
 /**
  * Opens a house: the built program with its demo people, in a folder of its own.
  * With drill it is the build whose clock can be moved (house.later). settings are
- * added to its configuration.
+ * added to its configuration. browser starts what visitors come with: launch or
+ * launchFirefox.
  */
-export async function openHouse({ drill = false, settings = '' } = {}) {
+export async function openHouse({ drill = false, settings = '', browser = launch } = {}) {
   const dir = await fs.mkdtemp(path.join(os.tmpdir(), 'gatehouse-browser-'))
   const house = new House(dir, await program(dir, drill), await freePort())
+  house.launch = browser
   if (drill || settings) await house.configure(await freePort(), settings)
   await house.start()
   return house
@@ -153,7 +155,7 @@ ${settings}`, { mode: 0o600 })
   // ---- visitors ----
 
   async browser() {
-    this.browsers[0] ??= await launch()
+    this.browsers[0] ??= await this.launch()
     return this.browsers[0]
   }
 
@@ -183,6 +185,17 @@ ${settings}`, { mode: 0o600 })
 export const launch = () => chromium.launch({
   executablePath: '/usr/bin/chromium',
   args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+})
+
+/** Debian's own Firefox, by WebDriver BiDi. Its passkeys are those that firefoxKey puts in. */
+export const launchFirefox = () => firefox.launch({
+  channel: 'moz-firefox', executablePath: '/usr/bin/firefox-esr', args: ['--remote-allow-system-access'],
+  firefoxUserPrefs: {
+    'security.webauth.webauthn_enable_softtoken': true, 'security.webauth.webauthn_enable_usbtoken': false,
+    'app.update.enabled': false, 'toolkit.telemetry.enabled': false, 'datareporting.policy.dataSubmissionEnabled': false, 'app.normandy.enabled': false,
+    'network.captive-portal-service.enabled': false, 'network.connectivity-service.enabled': false, 'services.settings.server': 'data:,#remote-settings-dummy/v1',
+    'browser.safebrowsing.malware.enabled': false, 'browser.safebrowsing.phishing.enabled': false,
+  },
 })
 
 // ---- a visitor ----

@@ -3,61 +3,20 @@
 // way it goes wrong.
 import assert from 'node:assert/strict'
 import test, { after, before } from 'node:test'
-import { Phone, goodPassword, openHouse, until } from './house.mjs'
+import { goodPassword, openHouse, until } from './house.mjs'
+import { inside, joins, keyOf, noSuggestions, passkeyButton as button, securityKey } from './devices.mjs'
 import { complaints } from './look.mjs'
 
 let house
 before(async () => { house = await openHouse() })
 after(() => house?.close())
 
-/** An authenticator in a visitor's page. Options are those of the protocol, over a laptop's own. */
-async function keyOf(visitor, options = {}) {
-  const cdp = await visitor.context.newCDPSession(visitor.page)
-  await cdp.send('WebAuthn.enable', { enableUI: false })
-  const { authenticatorId } = await cdp.send('WebAuthn.addVirtualAuthenticator', { options: {
-    protocol: 'ctap2', ctap2Version: 'ctap2_1', transport: 'internal', hasResidentKey: true, hasUserVerification: true,
-    isUserVerified: true, automaticPresenceSimulation: true, defaultBackupEligibility: true, defaultBackupState: true, ...options,
-  } })
-  const ask = (what, more) => cdp.send(`WebAuthn.${what}`, { authenticatorId, ...more })
-  return {
-    held: async () => (await ask('getCredentials')).credentials,
-    verifies: (isUserVerified) => ask('setUserVerified', { isUserVerified }),
-    answers: (enabled) => ask('setAutomaticPresenceSimulation', { enabled }),
-    takes: (credential) => ask('addCredential', { credential }),
-    forgets: (credentialId) => ask('removeCredential', { credentialId }),
-  }
-}
-
-const securityKey = { transport: 'usb', hasResidentKey: false, hasUserVerification: false, isUserVerified: false, defaultBackupEligibility: false, defaultBackupState: false }
-
-/** Keeps the sign-in page from offering passkeys by itself, so that a button is what asks. */
-const noSuggestions = (visitor) => visitor.page.addInitScript(() => {
-  if (window.PublicKeyCredential) PublicKeyCredential.isConditionalMediationAvailable = async () => false
-})
-
 const said = (page) => page.locator('[data-passkey] [role=status]')
-const button = (page) => page.locator('[data-passkey] button')
-
-/** Waits to be inside, wherever that is. */
-const inside = (visitor) => visitor.page.waitForURL((url) => url.pathname.startsWith('/account'), { timeout: 8000 })
-
-/** Somebody new, with an app. */
-async function join(visitor, name) {
-  const invitation = await house.invite(name)
-  const password = goodPassword()
-  await visitor.toEnrolment(invitation, password)
-  const phone = new Phone(await visitor.textKey())
-  await visitor.giveCode(await phone.code())
-  await visitor.at('/signin/codes')
-  await visitor.confirmCodes()
-  await inside(visitor)
-  return { email: invitation.email, password, phone }
-}
 
 /** Somebody new, with an app and a passkey that the browser of this visit holds. */
 async function withPasskey(name, options) {
   const visitor = await house.visitor()
-  const person = await join(visitor, name)
+  const person = await joins(visitor, name)
   const key = await keyOf(visitor, options)
   await visitor.open('/account/authenticators/passkey')
   await visitor.press(button(visitor.page))
@@ -125,7 +84,7 @@ test('a key that is only touched comes after the password, and does for a step-u
 /** Somebody new, with an app and a security key. */
 async function withKey(name) {
   const visitor = await house.visitor()
-  const person = await join(visitor, name)
+  const person = await joins(visitor, name)
   const key = await keyOf(visitor, securityKey)
   await visitor.open('/account/authenticators/key')
   await visitor.press(button(visitor.page))

@@ -2,64 +2,23 @@
 // process of its own: a number is added and waits for a day, a code is sent, typed,
 // missed, read out; and the provider hangs, refuses and dies.
 import assert from 'node:assert/strict'
-import { execFile, spawn } from 'node:child_process'
 import fs from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import test, { after, before } from 'node:test'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+import { Provider } from './devices.mjs'
 import { openHouse, until } from './house.mjs'
 import { complaints } from './look.mjs'
 
-const exec = promisify(execFile)
-const root = fileURLToPath(new URL('../..', import.meta.url))
 const mobile = '+351912345642'
 const shots = process.env.PHONE_SHOTS // a folder, to look at
-
-/** A provider of text messages (test/textprovider). */
-class Provider {
-  async start(binary, address = '127.0.0.1:0') {
-    this.process = spawn(binary, [address, 'token'], { stdio: ['ignore', 'pipe', 'inherit'] })
-    let said = ''
-    this.process.stdout.on('data', (d) => { said += d })
-    await until('the provider listens', () => said.includes('\n'))
-    this.address = said.trim()
-    this.base = `http://${this.address}`
-    return this
-  }
-
-  behaves(mode) { return fetch(this.base + '/behave', { method: 'POST', body: new URLSearchParams({ mode }) }) }
-
-  async taken() { return (await (await fetch(this.base + '/taken')).json()).taken ?? [] }
-
-  /** The next code after so many messages, and what it came in. */
-  async code(seen) {
-    const message = await until('a message', async () => (await this.taken())[seen])
-    return { ...message, code: message.way === 'sms' ? message.text.match(/^[0-9]{6}/)[0] : message.digits.slice(0, 6) }
-  }
-
-  kill() { this.process.kill('SIGKILL') }
-}
 
 let house, provider, dir, person
 let ahead = 0 // minutes
 before(async () => {
   dir = await fs.mkdtemp(path.join(os.tmpdir(), 'gatehouse-phones-'))
-  const binary = path.join(dir, 'textprovider')
-  await exec('go', ['build', '-o', binary, './test/textprovider'], { cwd: root })
-  provider = await new Provider().start(binary)
-  const secret = path.join(dir, 'token')
-  await fs.writeFile(secret, 'token\n', { mode: 0o600 })
-  house = await openHouse({ drill: true, settings: `text:
-  kind: twilio
-  url: ${provider.base}
-  account: AC
-  secret_file: ${secret}
-  from: "+351210000000"
-  countries: [PT]
-  home: PT
-` })
+  provider = await Provider.open(dir)
+  house = await openHouse({ drill: true, settings: await provider.settings(dir) })
   await house.run('policy', 'set', '--accept', 'passkey,push,totp,hotp,recovery-code,sms,voice', '--yes')
   person = house.person('owner')
 })

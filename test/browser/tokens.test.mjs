@@ -2,30 +2,18 @@
 // added by their holder, used at the door, pressed in a pocket and brought back into
 // step, lost. oathtool is the token: it is not ours.
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
 import fs from 'node:fs/promises'
 import path from 'node:path'
 import test, { after, before } from 'node:test'
-import { promisify } from 'node:util'
+import { Button } from './devices.mjs'
 import { openHouse, until } from './house.mjs'
 import { complaints } from './look.mjs'
 
-const exec = promisify(execFile)
 const shots = process.env.TOKEN_SHOTS // a folder, to look at
 
 let house
 before(async () => { house = await openHouse() })
 after(() => house?.close())
-
-/** A token with a button. */
-class Button {
-  constructor(serial, secret) { this.serial = serial; this.secret = secret; this.count = 0 }
-
-  async press() {
-    const { stdout } = await exec('oathtool', ['--hotp', '-b', '-c', String(this.count++), this.secret])
-    return stdout.trim()
-  }
-}
 
 /** Takes a token into stock and gives it to somebody. */
 async function give(serial, secret, person) {
