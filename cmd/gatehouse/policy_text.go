@@ -206,7 +206,7 @@ func printImpact(w io.Writer, i manage.Impact) {
 		n   int64
 		key string
 	}{{i.Fine, "fine"}, {i.Another, "another"}, {i.Out, "out"}, {i.Waiting, "waiting"}} {
-		fmt.Fprintf(t, "  %d\t %s\n", row.n, c.Say("accept.tally."+row.key))
+		fmt.Fprintf(t, "  %d\t %s\n", row.n, c.Say("accept.tally."+row.key, "n", row.n))
 	}
 	t.Flush()
 	if len(i.Parts) > 1 {

@@ -170,11 +170,13 @@ test('one scan connects a phone, and two digits on it sign its owner in', { time
       await phone.click('.question button.main')
       await guest.page.waitForSelector('.problem')
       assert.match(await guest.page.locator('.problem').innerText(), /another number|declined/)
+      await seen('what became of the answer', () => /That was another number/.test(document.getElementById('approve-cards').innerText))
       await shot(guest, 'denied'); await shot(phone, 'denied-phone')
     } else {
       await phone.type('.question input', digits)
       await phone.click('.question button.main')
       await guest.at('/account') // by itself
+      await seen('what became of the answer', () => /Approved\./.test(document.getElementById('approve-cards').innerText))
     }
     await guest.leave()
     await seen('the next question to be possible', () => !document.querySelector('.question'))

@@ -135,7 +135,7 @@ async function gone(r) {
 function take(r, inbox) {
   r.inbox = inbox
   const open = new Set(inbox.questions.map((q) => q.id))
-  for (const [id, s] of shown) if (s.owner === r && !open.has(id) && !s.answered) close(id, 'expired')
+  for (const [id, s] of shown) if (s.owner === r && !open.has(id) && !s.answered && !s.busy) close(id, 'expired') // its own answer may be on the way: that says how it ended
   for (const q of inbox.questions) if (!shown.has(q.id)) draw(r, q)
   message(r)
   changes()
@@ -314,7 +314,7 @@ export async function pair(token, given) {
   look()
   const { el, say } = tools
   const label = (name) => say(`verify.approve.${name}`)
-  if (!await tools.sure(label('pair-ask'), label('pair-text'), label('pair-yes'))) return
+  if (!await tools.sure(label('pair-ask'), label('pair-text'), label('pair-yes'), false)) return
   note(label('pairing'))
   try {
     const { key: pushKey } = await ask('key')

@@ -68,12 +68,13 @@ export function modal(dialog, closed) {
   dialog.scrollTop = 0
 }
 
-/** Asks before something that cannot be taken back. True for yes. */
-export function sure(title, text, yes) {
+/** Asks before something, which cannot be taken back when it is grave. True for yes. */
+export function sure(title, text, yes, grave = true) {
   const dialog = $('sure')
   $('sure-title').textContent = title
   $('sure-text').textContent = text
   $('sure-yes').textContent = yes
+  $('sure-yes').className = grave ? 'grave' : 'main'
   return new Promise((answer) => {
     const said = () => { answer(true); dialog.close() }
     $('sure-yes').addEventListener('click', said, { once: true })
