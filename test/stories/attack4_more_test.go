@@ -218,3 +218,44 @@ func TestNamesAndAddressesOfAnAttackerAreNothingButText(t *testing.T) {
 		}
 	})
 }
+
+// What is secret about phones, numbers and keys stands in no log, event or table,
+// also when what was sent is wrong or the push service fails.
+func TestNoSecretOfAPhoneIsKeptOrLogged(t *testing.T) {
+	house.EachOnPrimaryWith(t, texting, func(t *testing.T, h *house.House) {
+		service := newPushService(t)
+		service.status.Store(500)
+		h.AcceptTexts()
+		alice, phone := withPush(t, h, service)
+		h.Secret("the key of a subscription", phone.Push.Auth)
+		h.Secret("a public key of a subscription", phone.Push.P256dh)
+		number := alice.HasPhone(mobile)
+		alice.ShowsPassword().Is(200)
+		alice.ShowsCode(alice.NextCode()).Asks("done")
+		alice.ProvesAfresh()
+		token, note := house.Picture(alice.Get("/account/authenticators/verify").Is(200))
+		h.Secret("the token of a picture", token)
+		h.Secret("the note of a picture", note)
+		second := h.NewDevice("203.0.113.8")
+		second.Scans(token).Is(200)
+		h.NewDevice("203.0.113.9").Scans(token).Says("pairing-taken")
+		alice.Post("/account/authenticators/verify", "attempt", note, "code", h.Secret("a wrong code", "918273"))
+		h.Secret("a telephone number", other)
+		alice.Post("/account/authenticators/phone/add", "number", other, "by", "sms").Is(200)
+		h.Texted(other, 0)
+		alice.Post("/account/authenticators/phone/add", "number", h.Secret("a number we do not serve", "+4915112345678"), "by", "sms")
+		rings(alice)
+		q := phone.TheQuestion()
+		bad := phone.Given(q, "approve", "10")
+		bad["signature"] = h.Secret("a signature that is none", "c2lnbmF0dXJlLXRoYXQtaXMtbm9uZQ")
+		phone.Sends(bad)
+		phone.Push.Endpoint = h.Secret("another push address", service.URL+"/push/second-of-ana")
+		phone.Subscribes().Is(204)
+		asksText(alice, number, "sms").Asks("phone")
+		typesText(alice, h.Secret("a wrong code", "817263"))
+		h.Eventually("a push that failed and a text message", func() bool { return service.got.Load() > 0 && len(h.Phones.To(mobile)) > 0 })
+		for _, leak := range h.Leaks() {
+			t.Error(leak)
+		}
+	})
+}
