@@ -297,9 +297,18 @@ func Muted(tx *store.Tx, account id.Account) (bool, error) {
 	return err == nil && tx.Now().Before(store.Time(until)), err
 }
 
-// TidyApprovals forgets pairings that ran out. Questions stay: what was signed is
-// proof for as long as anybody may ask for it.
+// unansweredKept is how long a question stays that nobody answered.
+const unansweredKept = 30 * 24 * time.Hour
+
+// TidyApprovals forgets pairings that ran out, and questions of a month ago that
+// nobody answered. Answers stay: what was signed is proof for as long as anybody may
+// ask for it.
 func TidyApprovals(tx *store.Tx) error {
-	_, err := tx.Exec(`DELETE FROM pairings WHERE expires_at <= $1`, store.Micros(tx.Now()))
-	return err
+	if _, err := tx.Exec(`DELETE FROM pairings WHERE expires_at <= $1`, store.Micros(tx.Now())); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(`DELETE FROM approvals WHERE made_at < $1 AND signature = ''`, store.Micros(tx.Now().Add(-unansweredKept))); err != nil {
+		return err
+	}
+	return tidyMoves(tx)
 }

@@ -82,6 +82,16 @@ func EndMove(tx *store.Tx, account id.Account) error {
 	return err
 }
 
+// moveKept is how long a move stays that nobody goes on with.
+const moveKept = 90 * 24 * time.Hour
+
+// tidyMoves forgets moves that nobody went on with: old and new work as they do. That
+// of a lost phone stays: something of it is still to be taken off.
+func tidyMoves(tx *store.Tx) error {
+	_, err := tx.Exec(`DELETE FROM moves WHERE made_at < $1 AND why <> 'lost'`, store.Micros(tx.Now().Add(-moveKept)))
+	return err
+}
+
 // TOTPByCode finds the app or clock token whose code of about now was typed. It
 // looks only: nothing is used up.
 func (k Kept) TOTPByCode(typed seal.Secret, now time.Time) (TOTP, bool) {

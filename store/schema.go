@@ -431,6 +431,7 @@ CREATE TABLE phone_codes ( -- codes sent by text message or read out by a call
 	node        TEXT NOT NULL
 );
 CREATE INDEX phone_codes_account ON phone_codes (account, made_at);
+CREATE INDEX phone_codes_expires ON phone_codes (expires_at);
 CREATE TABLE approvals ( -- questions to Gatehouse Verify
 	id           TEXT PRIMARY KEY,
 	account      TEXT NOT NULL,
