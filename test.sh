@@ -257,12 +257,25 @@ part_browser() {
 	CGO_ENABLED=0 go build -tags drill -o "$tmp/gatehouse-drill" ./cmd/gatehouse
 	export GATEHOUSE_BIN=$tmp/gatehouse GATEHOUSE_DRILL_BIN=$tmp/gatehouse-drill
 	cd test/browser
-	local walks
-	walks=$(ls ./*.test.mjs | grep -v lighthouse)
 	local failed=0
-	# shellcheck disable=SC2086 # a list of files
-	node --test --test-reporter=spec --test-concurrency=2 $walks || failed=1
-	node --test --test-reporter=spec lighthouse.test.mjs || failed=1
+	export -f walk
+	export tmp
+	# Two files at a time, by size: the long ones first, so that none is waited for at the end.
+	# shellcheck disable=SC2012,SC2016 # names of our own; walk's shell expands $0
+	ls -S ./*.test.mjs | grep -v lighthouse | xargs -P 2 -n 1 bash -c 'walk "$0"' || failed=1
+	walk ./lighthouse.test.mjs || failed=1
+	echo "seconds by file, and how many of a processor's:"
+	sort -rn "$tmp/walks"
+	return $failed
+}
+
+# walk runs one file of browser tests and prints all it said when it is done, and
+# notes how long it took.
+walk() {
+	local name=${1##*/} failed=0 TIMEFORMAT='%0R %0U'
+	{ time node --test --test-reporter=spec "$1" >"$tmp/$name.log" 2>&1 || failed=1; } 2>"$tmp/$name.time"
+	printf '%4d %4d  %s\n' $(cat "$tmp/$name.time") "$name" >>"$tmp/walks"
+	flock "$tmp/walks" cat "$tmp/$name.log"
 	return $failed
 }
 
