@@ -238,7 +238,7 @@ func (m *Manage) ConfirmPairing(ctx context.Context, c Caller, note string, code
 		if d.Name, err = m.ownName(ch, d.Name); err != nil {
 			return err
 		}
-		t := authenticators.NewTOTP(d.Name, p.Secret, now)
+		t := authenticators.NewTOTP(authenticators.AppName("Gatehouse Verify, "+d.Name), p.Secret, now) // the list names both
 		t.ID, t.Account, t.LastStep, t.Drift = id.Derive[id.Authenticator](string(p.ID), "codes"), p.Account, step, drift
 		return m.addDevice(ch, p, d, t)
 	})

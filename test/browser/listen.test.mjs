@@ -1,6 +1,6 @@
 // How Gatehouse Verify listens: with many accounts of one place, when an account was
 // changed, and when the browser exchanges its push address. The server is ours in
-// part only: what it would say about these accounts is said here.
+// part alone; what it would say about these accounts is said here.
 import assert from 'node:assert/strict'
 import test, { after, before } from 'node:test'
 import { openHouse, until } from './house.mjs'
