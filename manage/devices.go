@@ -184,6 +184,7 @@ func (m *Manage) Join(ctx context.Context, j Joining) (Joined, error) {
 
 var errJoin = errors.New("manage: a device that does not hold the key it brings")
 
+// orCode is err, or a fault where nothing else went wrong.
 func orCode(err error, code fault.Code) error {
 	if err != nil {
 		return err

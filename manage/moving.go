@@ -199,7 +199,7 @@ func (m *Manage) ArriveMove(ctx context.Context, c Caller, code seal.Secret, nam
 	return m.commit(ctx, c, "authenticator-changed", func(ch change) error {
 		move, under, err := authenticators.MoveOf(ch.tx, m.Keys, ch.account.ID)
 		if err != nil || !under || move.Secret != secret {
-			return orExpired(err)
+			return orCode(err, fault.AttemptExpired)
 		}
 		if t.Name, err = m.ownName(ch, authenticators.AppName(name), t.ID); err != nil {
 			return err
@@ -230,13 +230,6 @@ func (m *Manage) arrived(ch change, move authenticators.Move) error {
 	return authenticators.EndMove(ch.tx, ch.account.ID)
 }
 
-func orExpired(err error) error {
-	if err == nil {
-		err = fault.New(fault.AttemptExpired, nil)
-	}
-	return err
-}
-
 func (m *Manage) moveRefused(ctx context.Context, c Caller, hint authenticators.Hint) (Result, error) {
 	err := m.recordRefused(ctx, c, events.CodeRefused, map[string]string{"reason": "wrong", "method": string(proof.TOTP), "purpose": "enrol"})
 	return Result{Refusal: &fault.Refusal{Code: fault.WrongCode, Hint: hint.Key, HintFields: hint.Fields()}}, err
@@ -259,7 +252,7 @@ func (m *Manage) FinishMove(ctx context.Context, c Caller, code seal.Secret) (Re
 	res, err := m.commit(ctx, c, "authenticator-changed", func(ch change) error {
 		at, kept, err := m.moving(ch.tx, ch.account.ID)
 		if err != nil || len(at.Arrived) == 0 {
-			return orExpired(err)
+			return orCode(err, fault.AttemptExpired)
 		}
 		if at.Codes {
 			if hint, err = showsArrived(ch, at, kept, code, m.Now()); err != nil {

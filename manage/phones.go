@@ -65,7 +65,7 @@ func (m *Manage) PhoneRules() authenticators.NumberRules { return m.Phones.Numbe
 // sealed note that ConfirmPhone wants back. Nothing is kept until then.
 func (m *Manage) BeginPhone(ctx context.Context, c Caller, w PhoneWish) (note string, res Result, err error) {
 	if err := m.fresh(c); err != nil || m.Phones == nil {
-		return "", res, orNotFound(err)
+		return "", res, orCode(err, fault.NotFound)
 	}
 	n, why := m.Phones.Numbers.Parse(w.Number)
 	if why == "" && !slices.Contains(n.Ways, w.Way) {
@@ -84,13 +84,6 @@ func (m *Manage) BeginPhone(ctx context.Context, c Caller, w PhoneWish) (note st
 
 func badNumber(why string) Result {
 	return Result{Refusal: &fault.Refusal{Code: fault.BadRequest, Hint: why}}
-}
-
-func orNotFound(err error) error {
-	if err == nil {
-		err = fault.New(fault.NotFound, nil)
-	}
-	return err
 }
 
 func (m *Manage) sealPhone(c Caller, p PhonePending) (string, error) {
@@ -113,7 +106,7 @@ func (m *Manage) PendingPhone(c Caller, note string) (w PhonePending, err error)
 // AskPhoneAgain sends another code to a number that is being added.
 func (m *Manage) AskPhoneAgain(ctx context.Context, c Caller, note string, way proof.Method) (string, Result, error) {
 	if err := m.fresh(c); err != nil || m.Phones == nil {
-		return "", Result{}, orNotFound(err)
+		return "", Result{}, orCode(err, fault.NotFound)
 	}
 	p, err := m.PendingPhone(c, note)
 	if err != nil {
@@ -207,7 +200,7 @@ func (m *Manage) mayAddPhone(ch change, p PhonePending) (*fault.Refusal, error) 
 // session over would remove the old number before they add their own.
 func (m *Manage) ConfirmPhone(ctx context.Context, c Caller, note string, typed seal.Secret, name string) (Result, error) {
 	if err := m.fresh(c); err != nil || m.Phones == nil {
-		return Result{}, orNotFound(err)
+		return Result{}, orCode(err, fault.NotFound)
 	}
 	p, err := m.PendingPhone(c, note)
 	if err != nil {
@@ -264,10 +257,10 @@ func (m *Manage) guessPhone(ctx context.Context, c Caller, p PhonePending, typed
 // stop it.
 func (m *Manage) keepPhone(ch change, p PhonePending, n authenticators.Credential, code id.Message) error {
 	if why, err := m.mayAddPhone(ch, p); err != nil || why != nil {
-		return orConflict(err)
+		return orCode(err, fault.Conflict)
 	}
 	if ok, err := authenticators.UsePhoneCode(ch.tx, code, string(ch.caller.Ticket.Session)); err != nil || !ok {
-		return orConflict(err)
+		return orCode(err, fault.Conflict)
 	}
 	kept, err := authenticators.LoadUsual(ch.tx, m.Keys, ch.account.ID)
 	if err != nil {
