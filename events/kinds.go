@@ -11,6 +11,7 @@ const (
 	SignInRefused    Kind = "signin.refused"
 	SignInLimited    Kind = "signin.limited"
 	PasswordAccepted Kind = "signin.password-accepted"
+	SecondAccepted   Kind = "signin.second-accepted"
 	CodeRefused      Kind = "code.refused"
 	FreshProved      Kind = "fresh.proved"
 	FreshRefused     Kind = "fresh.refused"
@@ -130,6 +131,8 @@ var table = []Definition{
 		"Too many tries; nothing was checked. Recorded once a window and limit. `scope`: name, device, link, network, global, code, code-device, code-month, push, change, mail, mail-network."},
 	{PasswordAccepted, 1, []string{"client"}, with(), "", false,
 		"The password was right and a second proof was asked for."},
+	{SecondAccepted, 1, []string{"method", "client"}, with(), "", false,
+		"A second authenticator was right and used up, and something more was asked for: a new password, or an authenticator that is accepted."},
 	{CodeRefused, 1, []string{"reason", "method", "purpose", "client", "steps", "authenticator"}, with(), "reason", true,
 		"A code of a second authenticator was refused. `reason`: wrong, used, clock, spent, origin, framed, challenge, verification, signature, other-user, off, ahead (a hardware token is too far ahead; two codes in a row put that right; those from origin to off are of passkeys). `purpose`: signin, fresh, enrol, resync. `steps`: how far the phone's clock is off, when that was found."},
 	{FreshProved, 1, []string{"method", "client", "authenticator"}, with(), "", true,

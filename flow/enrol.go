@@ -29,7 +29,21 @@ func (f *Flow) onwards(tx *store.Tx, a attempt, account accounts.Account, fs fac
 			return Outcome{}, err
 		}
 	}
+	if err := f.noteSecond(tx, a, in); err != nil {
+		return Outcome{}, err
+	}
 	return f.outcome(a, in.Who, nil)
+}
+
+// noteSecond records a second authenticator that was used up by an attempt that goes
+// on: should it be given up, the log still says what used it.
+func (f *Flow) noteSecond(tx *store.Tx, a attempt, in Input) error {
+	if _, second := answers[in.Do]; !second || len(a.Proofs) == 0 {
+		return nil
+	}
+	p := a.Proofs[len(a.Proofs)-1]
+	return f.append(tx, events.Event{Kind: events.SecondAccepted, Account: a.Account, Actor: events.Anonymous, Attempt: a.ID,
+		Data: map[string]string{"method": string(p.Method)}, Personal: in.Who.Personal()})
 }
 
 // startEnrolment makes the secret of an authenticator app. It is kept nowhere but

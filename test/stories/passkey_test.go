@@ -375,6 +375,23 @@ func TestALeakedPasswordIsReplacedAfterAPasskeyToo(t *testing.T) {
 	})
 }
 
+// The audit that ends every story finds what used the passkey's count up.
+func TestAPasskeyThatWasUsedAndThenGivenUpIsInTheLog(t *testing.T) {
+	house.EachOnPrimary(t, func(t *testing.T, h *house.House) {
+		ana, key := withPasskey(h, "Ana")
+		h.Do(func(tx *store.Tx) error {
+			_, err := authenticators.MarkCompromised(tx, ana.Account, "compromised")
+			return err
+		})
+		ana.Attempt = ""
+		asked := ana.AskedFor()
+		ana.ShowsAnswer(asked, ana.Answers(key, asked)).Asks("new-password")
+		if h.Count("events", "kind = 'signin.second-accepted'") != 1 {
+			t.Error("nothing says that the passkey was right")
+		}
+	})
+}
+
 func TestSomebodyElsesPasskeyIsNoSecondProof(t *testing.T) {
 	house.Each(t, func(t *testing.T, h *house.House) {
 		ana := h.Person("Ana")
