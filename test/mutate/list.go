@@ -118,7 +118,7 @@ var mutations = []mutation{
 		"seal/seal.go", "if now.UnixMicro() >= int64(", "if now.UnixMicro() < 0*int64(",
 		"./test/stories TestIdleAndAbsoluteEnds/sqlite"},
 	{"the only authenticator can be removed",
-		"manage/credentials.go", "kept.Without(a).Seconds(ch.tx.Now()) == 0 {", "kept.Without(a).Seconds(ch.tx.Now()) < 0 {",
+		"manage/credentials.go", "if rest.Seconds(ch.tx.Now()) == 0 && (", "if rest.Seconds(ch.tx.Now()) < 0 && (",
 		"./test/stories TestTheLastAuthenticatorStays/sqlite"},
 
 	// ---- while the database is away, and after ----
@@ -274,6 +274,43 @@ var mutations = []mutation{
 	{"a key that anybody made passes for a maker's",
 		"authenticators/passkeymds.go", "GetValidateTrustAnchor(context.Context) bool           { return true }", "GetValidateTrustAnchor(context.Context) bool           { return false }",
 		"./authenticators TestAttestationByPolicy"},
+
+	// ---- questions to a phone ----
+	{"another number than the page shows lets somebody in",
+		"flow/answer.go", "g.Digits != q.Digits {", "len(g.Digits) != len(q.Digits) {",
+		"./test/stories TestWhatIsNotAnApprovalLetsNobodyIn/another number"},
+	{"anybody answers for a phone",
+		"authenticators/approvals.go", "return err == nil && key.Verify(s.Text(question, shown), s.Signature)", "return err == nil && key != DeviceKey{}",
+		"./authenticators TestASignatureStandsForOneQuestionOneTextAndOneAnswer"},
+	{"a picture connects two devices",
+		"manage/devices.go", "if err != nil || !first {", "if err != nil || !first && err != nil {",
+		"./test/stories TestAPictureIsForOneDeviceAndLeavesNothingWhenItIsDeclined/sqlite"},
+
+	// ---- phones, tokens, remembered browsers, policy ----
+	{"the life of a sent code begins when it is asked for",
+		"authenticators/phones.go", "if end := c.HandedAt.Add(PhoneCodeLife);", "if end := c.MadeAt.Add(PhoneCodeLife);",
+		"./test/stories TestTheLifeOfACodeBeginsWhenAProviderTookIt/sqlite"},
+	{"a new number opens at once",
+		"authenticators/credentials.go", "c.State == StateGood && !now.Before(c.UsableAt)", "c.State == StateGood",
+		"./authenticators TestANumberOnHoldOpensNothing"},
+	{"a held number that a move takes off takes the old one with it",
+		"manage/moving.go", "if err := phoneStopped(ch, kept, s.ID); err != nil {", "if err := phoneStopped(ch, authenticators.Kept{}, s.ID); err != nil {",
+		"./test/stories TestAHeldNumberThatAMoveTakesOffLetsTheOldOneGoOn/lost/sqlite"},
+	{"nobody's devices hear of a new number",
+		"manage/phones.go", "if err := m.tellDevices(ch, kept); err != nil {", "if err := m.tellDevices(ch, authenticators.Kept{}); err != nil {",
+		"./test/stories TestANewNumberIsToldOnTheDevicesWithVerifyWithoutSayingWhat/sqlite"},
+	{"the counter of a token goes back",
+		"authenticators/hotp.go", "AND state = '' AND counter < $2`", "AND state = ''`",
+		"./authenticators TestACounterNeverGoesBack/sqlite"},
+	{"a remembered browser's cookie opens on another device",
+		"authenticators/remembered.go", "case device == \"\" || device != facts.Device || device != t.Device:", "case device == \"\":",
+		"./authenticators TestARememberedBrowserIsRecognised"},
+	{"a lost token still opens",
+		"manage/tokens.go", "return m.withdraw(tx, held, kept, u, last, key, token, why, actor)", "return off, nil",
+		"./test/stories TestALostTokenOpensNothingAtOnce/hotp/sqlite"},
+	{"a policy is written and not asked",
+		"access/policy_sql.go", "return w.at(asOf(tx)), err", "_ = w\n\treturn Default(), err",
+		"./test/stories TestAStricterPolicyIsTriedOnPaperRolledOutAndLeadsEverybodyThrough/sqlite"},
 
 	// ---- the command line ----
 	{"a password of the configuration is shown",
