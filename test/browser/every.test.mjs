@@ -156,7 +156,7 @@ async function connects(desk, phone, person) {
 async function approves(desk, phone) {
   const number = desk.page.locator('.number')
   if (!await number.isVisible()) await desk.press(desk.page.locator('#approve button.main'))
-  await look(desk, 'asking a phone')
+  await look(desk)
   await phone.page.locator('.question input').waitFor()
   await look(phone, 'a question in Verify')
   await phone.answers((await number.innerText()).replace(/\D/g, ''))
@@ -372,4 +372,9 @@ test('a text message and a call: each opens the door and does for a sensitive ch
   await door.leave()
 })
 
-test('axe finds nothing on any page of these stories', () => eye.content())
+test('axe finds nothing on any page of these stories', () => {
+  eye.content()
+  for (const address of ['/fresh/push', '/fresh/phone', '/fresh/code', '/fresh/passkey', '/fresh/recovery', '/signin/push']) {
+    assert.ok([...eye.seen].some((what) => what.startsWith(`${address}: `)), `${address} was not looked at`)
+  }
+})

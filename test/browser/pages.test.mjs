@@ -174,7 +174,7 @@ test('every page that the program serves was looked at', async () => {
   // Each room's own file looks at its pages too: an address that stands there between quotes.
   const here = new URL('./', import.meta.url)
   const others = (await fs.readdir(here)).filter((n) => n.endsWith('.test.mjs') && n !== 'pages.test.mjs')
-  const looking = (await Promise.all(others.map((n) => fs.readFile(new URL(n, here), 'utf8')))).filter((t) => t.includes("from './look.mjs'")).join('\n')
+  const looking = (await Promise.all(others.map((n) => fs.readFile(new URL(n, here), 'utf8')))).filter((t) => /from '.\/(look|devices).mjs'/.test(t)).join('\n')
   assert.deepEqual(pages.filter((p) => !seen.has(p) && !looking.includes(`'${p}'`)), [])
 })
 
