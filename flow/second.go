@@ -232,15 +232,6 @@ func (f *Flow) codeRefused(tx *store.Tx, a attempt, v authenticators.Verdict, s 
 // method is what the log calls a way to answer.
 func (w answer) method() proof.Method { return proof.Method(w.step) }
 
-// usedUp says why what is right opens nothing: it has opened something already, or
-// is of a key that has a copy.
-func (w answer) usedUp() authenticators.Hint {
-	if w.step == Passkey {
-		return authenticators.Hint{Key: HintClonedPasskey, Reason: "cloned"}
-	}
-	return authenticators.Hint{Key: authenticators.HintUsed}
-}
-
 // wrong is the refusal of what was shown of a method.
 func wrong(m proof.Method) fault.Code {
 	if m == proof.Passkey {
