@@ -154,7 +154,9 @@ func (f *Flow) commitSecond(tx *store.Tx, a attempt, c charged, v authenticators
 	}
 	if !again {
 		if used, err := s.with.use(f, tx, a, account, shown, s.in); err != nil || !used {
-			v.Hint = authenticators.UsedHint(shown.Method)
+			if err == nil {
+				v.Hint, err = f.usedUp(tx, a, shown)
+			}
 			return orElse(err, func() (Outcome, error) { return f.codeRefused(tx, a, v, s) })
 		}
 	}
@@ -231,6 +233,19 @@ func (f *Flow) codeRefused(tx *store.Tx, a attempt, v authenticators.Verdict, s 
 
 // method is what the log calls a way to answer.
 func (w answer) method() proof.Method { return proof.Method(w.step) }
+
+// usedUp says why what is right opens nothing: it has opened something already, or
+// is of a key that has a copy.
+func (f *Flow) usedUp(tx *store.Tx, a attempt, p proof.Proof) (authenticators.Hint, error) {
+	if p.Method != proof.Passkey {
+		return authenticators.UsedHint(p.Method), nil
+	}
+	key, found, err := authenticators.CredentialByID(tx, f.Keys, a.Account, id.Authenticator(p.Authenticator))
+	if err != nil || !found || key.State != authenticators.StateCloned {
+		return authenticators.Hint{}, err
+	}
+	return authenticators.Hint{Key: HintClonedPasskey, Reason: "cloned"}, nil
+}
 
 // wrong is the refusal of what was shown of a method.
 func wrong(m proof.Method) fault.Code {

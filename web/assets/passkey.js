@@ -32,7 +32,7 @@ class Ask {
     this.status = root.querySelector('[role=status]')
     this.take(JSON.parse(this.data.options), this.data.challenge)
     this.button.addEventListener('click', () => this.press())
-    root.hidden = false
+    root.dataset.ready = 'yes'
     if (this.data.conditional) this.wait()
     if (this.data.renewIn > 0) {
       document.addEventListener('visibilitychange', () => this.keepFresh())
@@ -152,5 +152,6 @@ if (window.PublicKeyCredential) {
     signal('signalCurrentUserDetails', { rpId: accepted.rpId, userId: accepted.userId, name, displayName })
   }
 } else {
+  for (const root of document.querySelectorAll('[data-passkey]')) root.hidden = true
   for (const why of document.querySelectorAll('[data-passkey-unable]')) why.hidden = false
 }
