@@ -243,7 +243,7 @@ part_go() { CGO_ENABLED=0 go test -count=1 -timeout 20m ./...; }
 # every database runs here on PostgreSQL and the standby, the richest two, and what
 # breaks a step at every point has been through all of them above.
 part_race() {
-	CGO_ENABLED=1 go test -race -count=1 -timeout 20m \
+	CGO_ENABLED=1 go test -race -count=1 -timeout 40m \
 		-skip 'TestHowLongARefusalTakesTellsNothing|TestATimingDifferenceIsFound|TestWhereverACallBreaks|TestNoOrderOfCommits|/^sqlite$|/pool_of_one' ./...
 }
 
