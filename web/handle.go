@@ -168,12 +168,21 @@ func (r *Request) readForm() error {
 		return fault.New(fault.BadRequest, errors.New("web: malformed form")) // the cause would quote it
 	}
 	for name, values := range form {
-		if len(values) > 1 || !utf8.ValidString(name) || !utf8.ValidString(values[0]) {
+		if len(values) > mostTicks || len(values) > 1 && !r.ticksMany(name) || !utf8.ValidString(name) || !utf8.ValidString(values[0]) {
 			return fault.New(fault.BadRequest, errors.New("web: a form field twice, or not UTF-8"))
 		}
 	}
 	r.form = form
 	return nil
+}
+
+// mostTicks bounds the boxes of one list that can be ticked.
+const mostTicks = 50
+
+// ticksMany tells the one list of boxes of which several may be ticked: everywhere
+// else a field that comes twice means that two readers would take different ones.
+func (r *Request) ticksMany(name string) bool {
+	return name == FieldItem && r.route.path == "/account/moving"
 }
 
 // body reads what was sent, at most maxBody bytes.

@@ -204,7 +204,7 @@ func (b *Browser) Delete(path string) Reply { return b.send("DELETE", path, "", 
 func (b *Browser) Post(path string, fields ...string) Reply {
 	form := url.Values{}
 	for i := 0; i+1 < len(fields); i += 2 {
-		form.Set(fields[i], fields[i+1])
+		form.Add(fields[i], fields[i+1])
 	}
 	return b.send("POST", path, "application/x-www-form-urlencoded", form.Encode())
 }

@@ -300,3 +300,23 @@ func TestAWrongCodeIsExplained(t *testing.T) {
 		}
 	})
 }
+
+// What was on one phone is several entries: its codes, its questions. Boxes of one
+// list come under one name.
+func TestAllThatWasOnALostPhoneGoesAtOnce(t *testing.T) {
+	house.EachOnPrimary(t, func(t *testing.T, h *house.House) {
+		alice := h.Person("alice")
+		alice.SignsIn()
+		changes[1].change(t, alice).Is(303)
+		changes[1].change(t, alice).Is(303)
+		o, err := h.Manage.Overview(t.Context(), caller(t, alice))
+		if err != nil || len(o.Apps) != 3 {
+			t.Fatalf("%v, %d apps", err, len(o.Apps))
+		}
+		alice.Post("/account/moving", "do", "begin", "why", "lost", "id", string(o.Apps[1].ID), "id", string(o.Apps[2].ID)).Is(303)
+		if n := h.Count("totp", "account = $1", string(alice.Account)); n != 1 {
+			t.Errorf("%d apps are left", n)
+		}
+		alice.Post("/account/authenticators", "do", "rename", "id", string(o.Apps[0].ID), "id", string(o.Apps[1].ID), "name", "x").Is(400)
+	})
+}
