@@ -28,7 +28,7 @@ const (
 	askLife   = time.Minute
 	MuteLife  = 20 * time.Minute
 	takeLife  = 2 * time.Minute // after the answer, for a browser to go in with it
-	reachTime = 1500 * time.Millisecond
+	reachTime = 1200 * time.Millisecond
 )
 
 // AskRule is the limit on questions, per account.
