@@ -260,9 +260,9 @@ part_browser() {
 	local failed=0
 	export -f walk
 	export tmp
-	# Three files at a time on two cores, for they wait more than they compute; by size: the long ones first, so that none is waited for at the end.
+	# Two files at a time (three are no faster on two cores), by size: the long ones first, so that none is waited for at the end.
 	# shellcheck disable=SC2012,SC2016 # names of our own; walk's shell expands $0
-	ls -S ./*.test.mjs | grep -v lighthouse | xargs -P 3 -n 1 bash -c 'walk "$0"' || failed=1
+	ls -S ./*.test.mjs | grep -v lighthouse | xargs -P 2 -n 1 bash -c 'walk "$0"' || failed=1
 	walk ./lighthouse.test.mjs || failed=1
 	echo "seconds by file, and how many of a processor's:"
 	sort -rn "$tmp/walks"
