@@ -31,7 +31,7 @@ func (r *run) approvals() error {
 }
 
 func (r *run) approval(tx *store.Tx, a authenticators.Approval) error {
-	if !a.Signed.Stands(a.ID, a.Shown) || a.State != concluded(a) {
+	if !a.Signed.Stands(a.ID, a.Shown) || a.State != a.Signed.Makes(a.Digits) {
 		r.add(Finding{Check: ApprovalForged, Account: a.Account, Subject: string(a.ID)})
 		return nil
 	}
@@ -44,17 +44,4 @@ func (r *run) approval(tx *store.Tx, a authenticators.Approval) error {
 		r.add(Finding{Check: ApprovalForged, Account: a.Account, Subject: string(a.ID)})
 	}
 	return err
-}
-
-// concluded is what an answer makes of its question.
-func concluded(a authenticators.Approval) authenticators.ApprovalState {
-	switch {
-	case a.Signed.Answer == "report":
-		return authenticators.ApprovalReported
-	case a.Signed.Answer != "approve":
-		return authenticators.ApprovalDenied
-	case a.Signed.Digits != a.Digits:
-		return authenticators.ApprovalWrong
-	}
-	return authenticators.ApprovalApproved
 }

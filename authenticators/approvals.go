@@ -82,6 +82,26 @@ type Signed struct {
 	Signature string `json:"signature"` // ECDSA P-256 with SHA-256 over Text, r and s, base64url
 }
 
+// What a device says about a question.
+const (
+	SayApprove = "approve"
+	SayDeny    = "deny"
+	SayReport  = "report" // no, and it was not me
+)
+
+// Makes is what an answer makes of a question that shows these digits, "" for none.
+func (s Signed) Makes(digits string) ApprovalState {
+	switch {
+	case s.Answer == SayReport:
+		return ApprovalReported
+	case s.Answer != SayApprove:
+		return ApprovalDenied
+	case s.Digits != digits:
+		return ApprovalWrong
+	}
+	return ApprovalApproved
+}
+
 // Text is what is signed: every line is something that must not be exchanged.
 func (s Signed) Text(question id.Approval, shown string) string {
 	sum := sha256.Sum256([]byte(shown))

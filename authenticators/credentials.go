@@ -57,6 +57,15 @@ func (c Credential) Opens(now time.Time) bool {
 	return c.State == StateGood && !now.Before(c.UsableAt) && (c.ExpiresAt.IsZero() || now.Before(c.ExpiresAt))
 }
 
+// Answers tells whether it may be shown at a time: what opens, and a device whose
+// push address is no more, which still answers while it is open.
+func (c Credential) Answers(now time.Time) bool {
+	if c.State == StateGone {
+		c.State = StateGood
+	}
+	return c.Opens(now)
+}
+
 // Method is the method of a proof that a kind makes; for a phone the text message.
 func (k Kind) Method() proof.Method {
 	switch k {

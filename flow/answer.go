@@ -19,13 +19,6 @@ import (
 	"gatehouse/store"
 )
 
-// What a device says about a question.
-const (
-	SayApprove = "approve"
-	SayDeny    = "deny"
-	SayReport  = "report" // no, and it was not me
-)
-
 // Given is an answer as it came from a device. The signature says who gave it:
 // nothing else does, and nothing else is needed.
 type Given struct {
@@ -71,8 +64,8 @@ func (f *Flow) Answer(ctx context.Context, g Given) (state authenticators.Approv
 	return state, nil
 }
 
-// answered finds the question of an answer, with its account's row held, and makes
-// sure that the device may answer it and did.
+// answered finds the question of an answer, with its account's row held, makes sure
+// that the device may answer it and did, and puts what it signed with it.
 func (f *Flow) answered(tx *store.Tx, g Given) (q authenticators.Approval, err error) {
 	c, found, err := authenticators.DeviceByID(tx, f.Keys, g.Device)
 	if err != nil || !found {
@@ -90,12 +83,14 @@ func (f *Flow) answered(tx *store.Tx, g Given) (q authenticators.Approval, err e
 	if err != nil {
 		return q, err
 	}
-	if !g.signed(d.Key).Stands(q.ID, q.Shown) {
+	given := g.signed(d.Key)
+	if !given.Stands(q.ID, q.Shown) {
 		return q, fault.New(fault.Forbidden, ErrSignature)
 	}
 	if q.StateAt(tx.Now()) != authenticators.ApprovalOpen {
 		return q, fault.New(fault.NotInTime, nil)
 	}
+	q.Signed = given
 	return q, g.timely(q, tx.Now())
 }
 
@@ -113,31 +108,16 @@ func (g Given) signed(key string) authenticators.Signed {
 // timely holds what the answer says about itself against the question.
 func (g Given) timely(q authenticators.Approval, now time.Time) error {
 	at, err := time.Parse(time.RFC3339Nano, g.Time)
-	known := slices.Contains([]string{SayApprove, SayDeny, SayReport}, g.Answer)
+	known := slices.Contains([]string{authenticators.SayApprove, authenticators.SayDeny, authenticators.SayReport}, g.Answer)
 	if err != nil || !known || at.Before(q.MadeAt.Add(-time.Second)) || at.After(now.Add(time.Second)) {
 		return fault.New(fault.BadRequest, errors.New("flow: an answer that is none, or of another time"))
 	}
 	return nil
 }
 
-var states = map[string]authenticators.ApprovalState{
-	SayApprove: authenticators.ApprovalApproved, SayDeny: authenticators.ApprovalDenied, SayReport: authenticators.ApprovalReported,
-}
-
 func (f *Flow) conclude(tx *store.Tx, q authenticators.Approval, g Given) (authenticators.ApprovalState, error) {
-	state := states[g.Answer]
-	if state == authenticators.ApprovalApproved && g.Digits != q.Digits {
-		state = authenticators.ApprovalWrong
-	}
-	c, _, err := authenticators.DeviceByID(tx, f.Keys, g.Device)
-	if err != nil {
-		return "", err
-	}
-	d, err := authenticators.DeviceOf(c)
-	if err != nil {
-		return "", err
-	}
-	ok, err := authenticators.Answer(tx, q.ID, state, g.Device, g.signed(d.Key))
+	state := q.Signed.Makes(q.Digits)
+	ok, err := authenticators.Answer(tx, q.ID, state, g.Device, q.Signed)
 	if err != nil || !ok {
 		return "", orFault(err, fault.NotInTime, nil) // two devices at once: one was first
 	}

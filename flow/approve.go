@@ -194,7 +194,7 @@ func (f *Flow) ask(tx *store.Tx, q question) (Asked, *Refusal, error) {
 func (f *Flow) devices(tx *store.Tx, account id.Account) ([]authenticators.Credential, error) {
 	kept, err := authenticators.LoadUsual(tx, f.Keys, account)
 	return slices.DeleteFunc(kept.Of(authenticators.KindPush), func(c authenticators.Credential) bool {
-		return !c.Opens(tx.Now()) && c.State != authenticators.StateGone
+		return !c.Answers(tx.Now())
 	}), err
 }
 
@@ -368,7 +368,7 @@ func refusalOf(q authenticators.Approval, now time.Time) fault.Code {
 // opens the door.
 func (f *Flow) checkApproval(ctx context.Context, a attempt, kept authenticators.Kept, _ Input) (v authenticators.Verdict, err error) {
 	q, _, err := f.readAsked(ctx, a)
-	if err != nil || refusalOf(q, f.Now()) != "" || !q.Signed.Stands(q.ID, q.Shown) || q.Signed.Digits != q.Digits || q.Signed.Answer != "approve" {
+	if err != nil || refusalOf(q, f.Now()) != "" || !q.Signed.Stands(q.ID, q.Shown) || q.Signed.Makes(q.Digits) != authenticators.ApprovalApproved {
 		return v, err
 	}
 	for _, c := range kept.Of(authenticators.KindPush) {
@@ -376,7 +376,7 @@ func (f *Flow) checkApproval(ctx context.Context, a attempt, kept authenticators
 		if err != nil {
 			return v, err
 		}
-		if c.ID != q.Credential || d.Key != q.Signed.Key || !c.Opens(f.Now()) && c.State != authenticators.StateGone {
+		if c.ID != q.Credential || d.Key != q.Signed.Key || !c.Answers(f.Now()) {
 			continue
 		}
 		p := proof.Proof{Method: proof.Push, Authenticator: string(c.ID), Version: c.Version, At: q.AnsweredAt}

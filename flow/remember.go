@@ -11,7 +11,6 @@ import (
 	"gatehouse/accounts"
 	"gatehouse/authenticators"
 	"gatehouse/events"
-	"gatehouse/id"
 	"gatehouse/limits"
 	"gatehouse/proof"
 	"gatehouse/seal"
@@ -23,28 +22,6 @@ import (
 // A remembered browser shows the second authenticator by its cookie, together with
 // the password and never without: at an ordinary sign-in alone, not for a fresh
 // proof, not to enrol, not through a mailed link.
-
-// canRemember is for how long a browser of somebody may be remembered; 0: not at
-// all. People who look after others are always asked.
-func canRemember(tx *store.Tx, account id.Account, need access.Requirement) (time.Duration, error) {
-	if need.Remember <= 0 {
-		return 0, nil
-	}
-	members, err := access.Memberships(tx, account)
-	if err != nil || access.LookAfterOthers(members) {
-		return 0, err
-	}
-	return need.Remember, nil
-}
-
-// mayRemember is what a page offers beside a second authenticator. A standby makes
-// no credentials, so it offers nothing.
-func (a attempt) mayRemember(tx *store.Tx, need access.Requirement) (time.Duration, error) {
-	if a.Purpose != SignIn || tx.Standby() {
-		return 0, nil
-	}
-	return canRemember(tx, a.Account, need)
-}
 
 // remember makes the credential of this browser in the commit that opens the
 // session, when its person asked for it and has shown more than paper. It returns
@@ -159,9 +136,8 @@ func (f *Flow) recognise(tx *store.Tx, account accounts.Account, t authenticator
 	if err != nil || is != authenticators.Good {
 		return proof.Proof{}, c, err
 	}
-	most, err := canRemember(tx, account.ID, need)
-	if err != nil || tx.Now().Sub(c.MadeAt) >= most { // the policy may have become stricter since
-		return proof.Proof{}, c, err
+	if tx.Now().Sub(c.MadeAt) >= need.Remember { // the policy may have become stricter since
+		return proof.Proof{}, c, nil
 	}
 	return p, c, nil
 }

@@ -67,8 +67,10 @@ func factsFor(tx *store.Tx, a attempt, kept authenticators.Kept, linkGood bool, 
 			fs.secondSince = s.MadeAt
 		}
 	}
-	fs.remember, err = a.mayRemember(tx, need)
-	return fs, err
+	if a.Purpose == SignIn && !tx.Standby() { // which makes no credentials
+		fs.remember = need.Remember
+	}
+	return fs, nil
 }
 
 // takes keeps of the facts what the pages of the next step show.
@@ -124,7 +126,7 @@ func candidates(kept authenticators.Kept, standby bool, now time.Time) (all []ca
 		add(Way{Step: Code, Method: proof.TOTP, Token: t.Token != ""}, t.MadeAt, t.LastUsedAt)
 	}
 	for _, c := range kept.Credentials {
-		if !c.Opens(now) && c.State != authenticators.StateGone {
+		if !c.Answers(now) {
 			continue
 		}
 		switch {

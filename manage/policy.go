@@ -361,7 +361,7 @@ func held(kept authenticators.Kept, now time.Time) (all []proof.Proof) {
 }
 
 func shownBy(c authenticators.Credential, now time.Time) []proof.Proof {
-	if c.Kind == authenticators.KindRemembered || !c.Opens(now) && c.State != authenticators.StateGone {
+	if c.Kind == authenticators.KindRemembered || !c.Answers(now) {
 		return nil
 	}
 	switch c.Kind {

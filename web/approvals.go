@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -320,7 +321,7 @@ func (s *Server) pair(r *Request) error {
 	switch {
 	case isOver(err):
 		return s.newPairing(r, m, Say("pair.old"))
-	case is(err, manage.ErrNoDevice):
+	case errors.Is(err, manage.ErrNoDevice):
 		res, err = manage.Result{Refusal: &flow.Refusal{Code: fault.PairingSpent, Hint: ""}}, nil
 		return s.pairAgain(r, m, note, res, Say("pair.not-yet"))
 	case err != nil:

@@ -18,8 +18,6 @@ import (
 // What Gatehouse Verify asks of us. A device is known by its key alone: it brings
 // no cookie, and nothing it says counts unless it is signed.
 
-func is(err, target error) bool { return errors.Is(err, target) }
-
 func (s *Server) apiPushKey(r *Request) error {
 	if s.Approvals == nil {
 		return notFound(r)
@@ -78,6 +76,18 @@ type apiJoined struct {
 	Name     string `json:"name"`
 }
 
+// fromDevice reads what a device sent, and which it says it is.
+func (r *Request) fromDevice() (f *reader, device id.Authenticator, err error) {
+	if r.server.Approvals == nil {
+		return nil, "", fault.New(fault.NotFound, nil)
+	}
+	if f, err = r.readFields(); err != nil {
+		return nil, "", err
+	}
+	device, err = deviceID(f.text("device_id"))
+	return f, device, err
+}
+
 // deviceID reads the id of a device; one that is none looks like an unknown one.
 func deviceID(text string) (id.Authenticator, error) {
 	d, err := id.Parse[id.Authenticator](text)
@@ -88,16 +98,9 @@ func deviceID(text string) (id.Authenticator, error) {
 }
 
 func (s *Server) apiHello(r *Request) error {
-	f, err := r.readFields()
+	_, device, err := r.fromDevice()
 	if err != nil {
 		return err
-	}
-	device, err := deviceID(f.text("device_id"))
-	if err != nil {
-		return err
-	}
-	if s.Approvals == nil {
-		return notFound(r)
 	}
 	challenge, err := s.Approvals.Ask.Challenge(device)
 	if err != nil {
@@ -107,16 +110,9 @@ func (s *Server) apiHello(r *Request) error {
 }
 
 func (s *Server) apiOpen(r *Request) error {
-	f, err := r.readFields()
+	f, device, err := r.fromDevice()
 	if err != nil {
 		return err
-	}
-	device, err := deviceID(f.text("device_id"))
-	if err != nil {
-		return err
-	}
-	if s.Approvals == nil {
-		return notFound(r)
 	}
 	challenge, signature := f.text("challenge"), f.text("signature")
 	who, err := r.Who()
@@ -174,16 +170,9 @@ func (s *Server) apiEvents(r *Request) error {
 }
 
 func (s *Server) apiAnswer(r *Request) error {
-	f, err := r.readFields()
+	f, device, err := r.fromDevice()
 	if err != nil {
 		return err
-	}
-	device, err := deviceID(f.text("device_id"))
-	if err != nil {
-		return err
-	}
-	if s.Approvals == nil {
-		return notFound(r)
 	}
 	question, err := id.Parse[id.Approval](f.text("question"))
 	if err != nil {
@@ -208,16 +197,9 @@ func (s *Server) apiAnswer(r *Request) error {
 }
 
 func (s *Server) apiSubscribe(r *Request) error {
-	f, err := r.readFields()
+	f, device, err := r.fromDevice()
 	if err != nil {
 		return err
-	}
-	device, err := deviceID(f.text("device_id"))
-	if err != nil {
-		return err
-	}
-	if s.Approvals == nil {
-		return notFound(r)
 	}
 	sub, err := s.readSubscription(f)
 	if err != nil {

@@ -123,7 +123,7 @@ func (s *Server) row(o manage.Overview, n authenticators.Named) Authenticator {
 		if describe := describes[c.Kind]; describe != nil {
 			describe(c, &a)
 		}
-		if a.Off == nil && !c.Opens(s.Now()) && c.State != authenticators.StateGone {
+		if a.Off == nil && !c.Answers(s.Now()) {
 			a.Off, a.Why = shut(c, s.Now())
 		}
 	}
