@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything Gatehouse is checked by:
 #
-#   ./test.sh               all of it, in less than a quarter of an hour; nothing is skipped
+#   ./test.sh               all of it, in about a quarter of an hour; nothing is skipped
 #   ./test.sh layout go     only these parts, while working (./test.sh help lists them)
 #   ./test.sh race drills mutations   what takes longer, and CI runs too: the tests
 #                           once more under the race detector, a short set of drills,
